@@ -1,0 +1,131 @@
+"""The agent's errors, grouped by who has to act (ARCHITECTURE.md, errors).
+
+A class exists only where a caller treats it differently. Classes that belong to a higher floor
+live there and derive from these.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+
+class AgentError(Exception):
+    """Something the agent could not do: ``cannot ...``, with the facts that explain it.
+
+    ``label`` is wire text: the class word that the fabric and the portal show in brackets for
+    this kind of failure (spec DAEMON 0.4). It is not the name of our class.
+    """
+
+    label = "AgentError"
+
+    def __init__(self, message: str, **facts: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+
+    def __str__(self) -> str:
+        return self.message
+
+    def for_fabric(self) -> str:
+        """The text that goes into health reports and status: ``[Label] message``."""
+        return f"[{self.label}] {self.message}"
+
+
+class ConfError(AgentError):
+    """waagent.conf cannot be used; the operator has to act."""
+
+    label = "AgentConfigError"
+
+
+class CommandFailed(AgentError):
+    """A command ended with a code other than zero, or could not be started (code -1)."""
+
+    label = "OSUtilError"
+
+    def __init__(self, argv: tuple[str, ...], code: int, output: str) -> None:
+        super().__init__(f"'{' '.join(argv)}' failed: {code} ({output.rstrip()})")
+        self.argv = argv
+        self.code = code
+        self.output = output
+
+
+class CommandTimedOut(CommandFailed):
+    """A command did not end within its time and was killed with its group."""
+
+    def __init__(self, argv: tuple[str, ...], timeout_s: float, output: str) -> None:
+        super().__init__(argv, -1, output)
+        self.message = f"'{' '.join(argv)}' did not end within {timeout_s:g} s and was killed"
+        self.timeout_s = timeout_s
+
+
+class HttpError(AgentError):
+    """A request did not give what was asked for; ``url`` carries no query."""
+
+    label = "HttpError"
+
+    def __init__(self, message: str, *, method: str = "", url: str = "") -> None:
+        super().__init__(message)
+        self.method = method
+        self.url = url
+
+
+class Unreachable(HttpError):
+    """No answer: refused, reset, cut short or timed out."""
+
+
+class HttpStatus(HttpError):
+    """An answer with a status that is no success for this request."""
+
+    def __init__(
+        self, message: str, *, method: str = "", url: str = "", status: int = 0, body: bytes = b""
+    ) -> None:
+        super().__init__(message, method=method, url=url)
+        self.status = status
+        self.body = body
+
+
+class DocumentError(AgentError):
+    """A document from the fabric, the media or an extension cannot be read."""
+
+    label = "ProtocolError"
+
+
+class CryptoError(AgentError):
+    """Something encrypted cannot be opened, or a key cannot be read or made."""
+
+    label = "CryptError"
+
+
+class GuestError(AgentError):
+    """The guest's operating system refused something we need."""
+
+    label = "OSUtilError"
+
+
+class EventDropped(AgentError):
+    """A telemetry event cannot be used; ``reason`` is its fixed category."""
+
+    label = "InvalidExtensionEventError"
+
+
+class Exit(Exception):
+    """Leave the process on purpose, with this exit code; not an ``AgentError``."""
+
+    def __init__(self, code: int, why: str) -> None:
+        super().__init__(why)
+        self.code = code
+        self.why = why
+
+
+def describe(error: BaseException) -> str:
+    """One line for a log: the text of one of ours, the class and text of a foreign error."""
+    if isinstance(error, AgentError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def for_fabric(error: BaseException, label: Optional[str] = None) -> str:
+    """The bracketed text for reports, whatever the error's class (spec DAEMON 0.4)."""
+    if isinstance(error, AgentError):
+        return f"[{label or error.label}] {error.message}"
+    return f"[{label or type(error).__name__}] {error}"

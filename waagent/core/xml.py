@@ -1,0 +1,161 @@
+"""The only importer of lxml: untrusted XML to nodes that name what is missing.
+
+No entities, no DTD, no network; namespaces are ignored in look-ups unless one is asked for.
+Source: spec WIRE 3.1 (reading rules) and DAEMON 4.4.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+from xml.sax.saxutils import escape, quoteattr
+
+from lxml import etree
+
+from waagent.core.errors import DocumentError
+
+MAX_BYTES = 16 * 1024 * 1024
+MAX_DEPTH = 64
+
+__all__ = ["MAX_BYTES", "Node", "escape", "parse", "quoteattr"]
+
+
+class Node:
+    """One element; paths are ``A/B/C`` by local name, from this element's children down."""
+
+    def __init__(self, element: etree._Element, document: str) -> None:
+        self._element = element
+        self._document = document
+
+    @property
+    def name(self) -> str:
+        """The local name, without namespace."""
+        return str(etree.QName(self._element).localname)
+
+    @property
+    def namespace(self) -> Optional[str]:
+        """The namespace URI, or ``None``."""
+        return etree.QName(self._element).namespace
+
+    def children(self) -> list[Node]:
+        """The child elements in document order."""
+        return [Node(child, self._document) for child in self._element if _is_element(child)]
+
+    def many(self, path: str) -> list[Node]:
+        """All elements at the path, in document order; possibly none."""
+        found = [self]
+        for part in path.split("/"):
+            found = [child for node in found for child in node.children() if child.name == part]
+        return found
+
+    def maybe(self, path: str) -> Optional[Node]:
+        """The first element at the path, or ``None``."""
+        found = self.many(path)
+        return found[0] if found else None
+
+    def one(self, path: str) -> Node:
+        """The first element at the path; ``DocumentError`` naming document and path if absent."""
+        node = self.maybe(path)
+        if node is None:
+            raise self.error(f'"{path}" is missing')
+        return node
+
+    def find(self, name: str, namespace: Optional[str] = None) -> Optional[Node]:
+        """The first descendant of that local name (and namespace), in document order."""
+        for element in self._element.iterdescendants():
+            if not _is_element(element):
+                continue
+            qname = etree.QName(element)
+            if qname.localname == name and namespace in (None, qname.namespace):
+                return Node(element, self._document)
+        return None
+
+    def content(self) -> str:
+        """The element's own text, CDATA included, exactly as it stands; ``""`` when empty."""
+        parts = [self._element.text or ""]
+        parts.extend(child.tail or "" for child in self._element)
+        return "".join(parts)
+
+    def text(self, path: str) -> str:
+        """The text at the path without surrounding white space; absent or blank is an error."""
+        value = self.maybe_text(path)
+        if value is None:
+            raise self.error(f'"{path}" is missing or empty')
+        return value
+
+    def maybe_text(self, path: str) -> Optional[str]:
+        """The stripped text at the path, or ``None`` when absent or blank."""
+        node = self.maybe(path)
+        return (node.content().strip() or None) if node is not None else None
+
+    def attr(self, name: str) -> Optional[str]:
+        """An attribute's value as written, or ``None``."""
+        value = self._element.get(name)
+        return None if value is None else str(value)
+
+    def remove(self, node: Node) -> None:
+        """Take a descendant out of the tree, with its text; what follows it stays."""
+        element = node._element
+        parent = element.getparent()
+        if parent is None:
+            raise self.error("the root cannot be removed")
+        tail = element.tail or ""
+        before = element.getprevious()
+        if before is not None:
+            before.tail = (before.tail or "") + tail
+        else:
+            parent.text = (parent.text or "") + tail
+        parent.remove(element)
+
+    def replace_content(self, text: str) -> None:
+        """Drop all children and set the element's text."""
+        for child in list(self._element):
+            self._element.remove(child)
+        self._element.text = text
+
+    def render(self) -> bytes:
+        """The element as UTF-8 XML with a declaration."""
+        return etree.tostring(self._element, xml_declaration=True, encoding="utf-8")
+
+    def error(self, why: str) -> DocumentError:
+        """An error that names this document, for callers that check values themselves."""
+        return DocumentError(f"cannot read {self._document}: {why}")
+
+
+def parse(data: bytes, document: str, root: Optional[str] = None) -> Node:
+    """Parse a whole document; ``root`` is the local name its first element must have.
+
+    Raises ``DocumentError`` for anything that is not such a document: not XML, a DOCTYPE, too
+    large (16 MiB), too deep (64 levels), another root. Nothing else is raised.
+    """
+    if len(data) > MAX_BYTES:
+        raise DocumentError(f"cannot read {document}: {len(data)} bytes are over {MAX_BYTES}")
+    if len(data) >= 3 and all(byte > 128 for byte in data[:3]):
+        data = data[3:]  # a byte order mark, as the fabric sometimes sends (WIRE 2.5)
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=False
+    )
+    try:
+        element = etree.fromstring(data.lstrip(), parser)
+    except (etree.XMLSyntaxError, ValueError, LookupError) as error:
+        raise DocumentError(f"cannot read {document}: not well-formed XML ({error})") from error
+    if element is None:
+        raise DocumentError(f"cannot read {document}: it is empty")
+    if element.getroottree().docinfo.doctype or element.getroottree().docinfo.internalDTD:
+        raise DocumentError(f"cannot read {document}: a document type declaration is refused")
+    _check_depth(element, document)
+    node = Node(element, document)
+    if root is not None and node.name != root:
+        raise DocumentError(f'cannot read {document}: the root is "{node.name}", not "{root}"')
+    return node
+
+
+def _is_element(thing: etree._Element) -> bool:
+    return isinstance(thing.tag, str)
+
+
+def _check_depth(element: etree._Element, document: str) -> None:
+    depth = 0
+    for event, _ in etree.iterwalk(element, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        if depth > MAX_DEPTH:
+            raise DocumentError(f"cannot read {document}: nested deeper than {MAX_DEPTH} levels")

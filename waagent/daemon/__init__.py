@@ -1,0 +1,1 @@
+"""The long-lived parent: boots the machine once, then watches its child."""

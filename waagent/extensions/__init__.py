@@ -1,0 +1,1 @@
+"""Other people's extensions: fetched, installed, run, asked how they are."""

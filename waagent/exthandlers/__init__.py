@@ -1,0 +1,1 @@
+"""The child process: goal state after goal state, for years."""

@@ -1,0 +1,1 @@
+"""This machine's operating system, as Azure calls it: the guest."""

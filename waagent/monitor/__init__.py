@@ -1,0 +1,1 @@
+"""The child's monitor threads: telemetry, heartbeats, health of the host."""

@@ -1,0 +1,1 @@
+"""The Azure side: what is said on the wire, and to whom."""

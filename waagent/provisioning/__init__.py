@@ -1,0 +1,1 @@
+"""From provisioning media to Ready, once in a machine's life."""
