@@ -6,6 +6,7 @@ Source: spec WIRE 3.1 (reading rules) and DAEMON 4.4.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Optional
 from xml.sax.saxutils import escape, quoteattr
 
@@ -16,7 +17,16 @@ from waagent.core.errors import DocumentError
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
 
-__all__ = ["MAX_BYTES", "Node", "escape", "parse", "quoteattr"]
+__all__ = [
+    "MAX_BYTES",
+    "Node",
+    "attributes",
+    "escape",
+    "parse",
+    "quoteattr",
+    "remove",
+    "replace_attributes",
+]
 
 
 class Node:
@@ -36,16 +46,17 @@ class Node:
         """The namespace URI, or ``None``."""
         return etree.QName(self._element).namespace
 
-    def children(self) -> list[Node]:
-        """The child elements in document order."""
-        return [Node(child, self._document) for child in self._element if _is_element(child)]
+    def walk(self) -> Iterator[Node]:
+        """This element and all below it, in document order."""
+        for element in self._element.iter("{*}*"):
+            yield Node(element, self._document)
 
     def many(self, path: str) -> list[Node]:
         """All elements at the path, in document order; possibly none."""
-        found = [self]
+        found = [self._element]
         for part in path.split("/"):
-            found = [child for node in found for child in node.children() if child.name == part]
-        return found
+            found = [child for parent in found for child in parent.iterchildren("{*}" + part)]
+        return [Node(element, self._document) for element in found]
 
     def maybe(self, path: str) -> Optional[Node]:
         """The first element at the path, or ``None``."""
@@ -61,12 +72,9 @@ class Node:
 
     def find(self, name: str, namespace: Optional[str] = None) -> Optional[Node]:
         """The first descendant of that local name (and namespace), in document order."""
-        for element in self._element.iterdescendants():
-            if not _is_element(element):
-                continue
-            qname = etree.QName(element)
-            if qname.localname == name and namespace in (None, qname.namespace):
-                return Node(element, self._document)
+        tag = f"{{{'*' if namespace is None else namespace}}}{name}"
+        for element in self._element.iterdescendants(tag):
+            return Node(element, self._document)
         return None
 
     def content(self) -> str:
@@ -92,20 +100,6 @@ class Node:
         value = self._element.get(name)
         return None if value is None else str(value)
 
-    def remove(self, node: Node) -> None:
-        """Take a descendant out of the tree, with its text; what follows it stays."""
-        element = node._element
-        parent = element.getparent()
-        if parent is None:
-            raise self.error("the root cannot be removed")
-        tail = element.tail or ""
-        before = element.getprevious()
-        if before is not None:
-            before.tail = (before.tail or "") + tail
-        else:
-            parent.text = (parent.text or "") + tail
-        parent.remove(element)
-
     def replace_content(self, text: str) -> None:
         """Drop all children and set the element's text."""
         for child in list(self._element):
@@ -114,7 +108,9 @@ class Node:
 
     def render(self) -> bytes:
         """The element as UTF-8 XML with a declaration."""
-        return etree.tostring(self._element, xml_declaration=True, encoding="utf-8")
+        return etree.tostring(
+            self._element, xml_declaration=True, encoding="utf-8", with_tail=False
+        )
 
     def error(self, why: str) -> DocumentError:
         """An error that names this document, for callers that check values themselves."""
@@ -140,7 +136,7 @@ def parse(data: bytes, document: str, root: Optional[str] = None) -> Node:
         raise DocumentError(f"cannot read {document}: not well-formed XML ({error})") from error
     if element is None:
         raise DocumentError(f"cannot read {document}: it is empty")
-    if element.getroottree().docinfo.doctype or element.getroottree().docinfo.internalDTD:
+    if element.getroottree().docinfo.internalDTD is not None:
         raise DocumentError(f"cannot read {document}: a document type declaration is refused")
     _check_depth(element, document)
     node = Node(element, document)
@@ -149,8 +145,31 @@ def parse(data: bytes, document: str, root: Optional[str] = None) -> Node:
     return node
 
 
-def _is_element(thing: etree._Element) -> bool:
-    return isinstance(thing.tag, str)
+def attributes(node: Node) -> dict[str, str]:
+    """A copy of the element's attributes, names as written (``{namespace}local`` with one)."""
+    return {str(name): str(value) for name, value in node._element.attrib.items()}
+
+
+def replace_attributes(node: Node, values: dict[str, str]) -> None:
+    """Give the element these attributes and no others."""
+    node._element.attrib.clear()
+    for name, value in values.items():
+        node._element.set(name, value)
+
+
+def remove(node: Node) -> None:
+    """Take an element out of its tree, with its text; what follows it stays."""
+    element = node._element
+    parent = element.getparent()
+    if parent is None:
+        raise node.error("the root cannot be removed")
+    tail = element.tail or ""
+    before = element.getprevious()
+    if before is not None:
+        before.tail = (before.tail or "") + tail
+    else:
+        parent.text = (parent.text or "") + tail
+    parent.remove(element)
 
 
 def _check_depth(element: etree._Element, document: str) -> None:

@@ -1,0 +1,69 @@
+"""Which proxy, if any, a request to storage goes through (spec WIRE 2.6)."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Optional
+from urllib.parse import urlsplit
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ProxyRules:
+    """The configured proxy, else the environment's; a proxy without a port is not used."""
+
+    host: Optional[str] = None
+    port: Optional[int] = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def choose(self, url: str) -> Optional[str]:
+        """The proxy's URL for a request, or ``None`` for a direct one."""
+        parts = urlsplit(url)
+        if self._is_bypassed(parts.hostname or ""):
+            return None
+        if self.host:
+            return f"http://{self.host}:{self.port}" if self.port else None
+        return self._of_environment(parts.scheme)
+
+    def _of_environment(self, scheme: str) -> Optional[str]:
+        name = f"{scheme}_proxy"
+        value = self.environment.get(name, self.environment.get(name.upper(), ""))
+        if not value:
+            return None
+        parts = urlsplit(value)
+        try:
+            port = parts.port
+        except ValueError:
+            port = None
+        if not parts.hostname or port is None:
+            log.warning("The proxy in %s is not used: it has no scheme, host or port", name)
+            return None
+        return f"http://{parts.hostname}:{port}"
+
+    def _is_bypassed(self, host: str) -> bool:
+        listed = self.environment.get("no_proxy", self.environment.get("NO_PROXY", ""))
+        items = [item for item in listed.replace(" ", "").split(",") if item]
+        address = _address(host)
+        if address is None:
+            return any(host.lower().endswith(item.lower()) for item in items)
+        return any(item == host or _holds(item, address) for item in items)
+
+
+def _address(host: str) -> Optional[ipaddress.IPv4Address]:
+    try:
+        return ipaddress.IPv4Address(host)
+    except ValueError:
+        return None
+
+
+def _holds(item: str, address: ipaddress.IPv4Address) -> bool:
+    if "/" not in item:
+        return False
+    try:
+        return address in ipaddress.IPv4Network(item, strict=False)
+    except ValueError:
+        return False

@@ -1,0 +1,120 @@
+"""Named threads that run periodic work, and the group that starts, revives and stops them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Callable, Optional
+
+from waagent.core.clock import Clock, Stop
+from waagent.core.errors import AgentError, describe
+from waagent.core.log import Quietly
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Periodic:
+    """Work that comes round; its name finishes the sentence "Cannot ..."."""
+
+    name: str
+    every_s: float
+    do: Callable[[], None]
+    first_after_s: float = 0.0
+
+
+class Worker:
+    """One named thread; runs whichever of its periodics is due next."""
+
+    def __init__(self, name: str, periodics: Sequence[Periodic], clock: Clock) -> None:
+        self.name = name
+        self._clock = clock
+        self._stop = Stop()
+        self._quietly = Quietly(clock)
+        start = clock.monotonic()
+        self._due = {periodic: start + periodic.first_after_s for periodic in periodics}
+        self._thread: Optional[threading.Thread] = None
+
+    def turn(self) -> bool:
+        """Wait for the next periodic and run it; ``False`` once told to stop."""
+        periodic = min(self._due, key=self._due.__getitem__)
+        delay = max(0.0, self._due[periodic] - self._clock.monotonic())
+        if self._clock.wait(self._stop, delay):
+            return False
+        self._attempt(periodic)
+        self._due[periodic] = self._clock.monotonic() + periodic.every_s
+        return True
+
+    def start(self) -> None:
+        """Start the thread under its name."""
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def tell_to_stop(self) -> None:
+        """Ask the thread to end at its next wait."""
+        self._stop.set()
+
+    def join(self, within_s: float) -> bool:
+        """Wait for the thread's end; whether it ended."""
+        if self._thread is not None:
+            self._thread.join(within_s)
+        return not self.is_alive()
+
+    def _run(self) -> None:
+        while self.turn():
+            pass
+
+    def _attempt(self, periodic: Periodic) -> None:
+        # One of the few places that may catch everything: a thread must outlive its work.
+        try:
+            periodic.do()
+        except AgentError as error:
+            self._complain(periodic, describe(error), error)
+        except Exception as error:  # noqa: BLE001 - the thread must survive any defect
+            self._complain(periodic, describe(error), error, unexpected=True)
+
+    def _complain(
+        self, periodic: Periodic, why: str, error: Exception, *, unexpected: bool = False
+    ) -> None:
+        if self._quietly.may_say(f"{periodic.name}: {why}"):
+            log.warning(
+                "Cannot %s: %s --- [NOTE: Will not log the same error for the next hour]",
+                periodic.name,
+                why,
+                exc_info=error if unexpected else None,
+            )
+
+
+class Workers:
+    """All threads of a process beside its main one."""
+
+    def __init__(self, workers: Sequence[Worker], clock: Clock) -> None:
+        self._workers = tuple(workers)
+        self._clock = clock
+
+    def start(self) -> None:
+        """Start all, in order."""
+        for worker in self._workers:
+            worker.start()
+
+    def revive(self) -> None:
+        """Start again any that died."""
+        for worker in self._workers:
+            if not worker.is_alive():
+                log.warning("%s thread died, restarting", worker.name)
+                worker.start()
+
+    def stop(self, within_s: float) -> None:
+        """Tell all to stop, then wait for them in reverse order, all within the time."""
+        for worker in reversed(self._workers):
+            worker.tell_to_stop()
+        deadline = self._clock.monotonic() + within_s
+        for worker in reversed(self._workers):
+            if not worker.join(max(0.0, deadline - self._clock.monotonic())):
+                log.warning("%s did not stop within %g s and is left behind", worker.name, within_s)
