@@ -142,10 +142,10 @@ class Paths:
 def make_paths(system: System, conf: Conf) -> Paths:
     """The paths of this guest under its configuration."""
     return Paths(
-        lib=system.path(conf.lib_dir),
+        lib=system.path(conf.paths.lib_dir),
         log=system.path(LOG_FILE),
         console=system.path(CONSOLE),
-        extension_log=system.path(conf.extension_log_dir),
-        pid_file=system.path(conf.pid_file),
-        dvd=system.path(conf.dvd_mount_point),
+        extension_log=system.path(conf.paths.extension_log_dir),
+        pid_file=system.path(conf.paths.pid_file),
+        dvd=system.path(conf.paths.dvd_mount_point),
     )
