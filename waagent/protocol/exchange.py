@@ -6,6 +6,7 @@ Source: spec WIRE 2.7 (outcome), 2.8 (retries), 2.9 (counters).
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import BinaryIO, Optional
 from urllib.parse import urlsplit
 
@@ -91,17 +92,10 @@ class Exchange:
                 raise _error(request, response, again)
             return response
 
-        def judge(error: AgentError) -> Verdict:
-            if isinstance(error, Throttled):
-                return Verdict.THROTTLED
-            if isinstance(error, Unreachable):
-                return Verdict.AGAIN
-            if isinstance(error, HttpStatus) and error.status in again:
-                return Verdict.AGAIN
-            return Verdict.FINAL
-
         try:
-            return retry.call(once, judge, policy=policy, clock=self._clock, stop=self._stop)
+            return retry.call(
+                once, partial(_judge, again), policy=policy, clock=self._clock, stop=self._stop
+            )
         except HttpError as error:
             made = error.facts.get("attempts")
             if made and policy.attempts > 1:
@@ -118,6 +112,16 @@ class Exchange:
 def describe_response(response: Response) -> str:
     """``[HTTP Failed] [404: Not Found] b'...'``, the start of the body included (WIRE 2.7)."""
     return f"[HTTP Failed] [{response.status}: {response.reason}] {response.body[:1024]!r}"
+
+
+def _judge(again: frozenset[int], error: AgentError) -> Verdict:
+    if isinstance(error, Throttled):
+        return Verdict.THROTTLED
+    if isinstance(error, Unreachable):
+        return Verdict.AGAIN
+    if isinstance(error, HttpStatus) and error.status in again:
+        return Verdict.AGAIN
+    return Verdict.FINAL
 
 
 def _error(request: Request, response: Response, again: frozenset[int]) -> HttpStatus:
