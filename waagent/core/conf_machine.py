@@ -100,6 +100,7 @@ class ProvisioningConf:
         "6",
         "Method by which a password is hashed, as crypt(3) names it: 6 is SHA-512, 5 is SHA-256.",
         shipped="#6",
+        limits=Limits(pattern="[A-Za-z0-9]+"),
     )
     password_crypt_salt_length: int = number(
         "Provisioning.PasswordCryptSaltLength",
@@ -153,7 +154,7 @@ class ResourceDiskConf:
     filesystem: str = text(
         "ResourceDisk.Filesystem",
         "ext3",
-        "File system of the temporary disk; mkfs.<this> must exist.",
+        "File system of the temporary disk. Its mkfs program must exist.",
         shipped="ext4",
         distros={"suse": "btrfs"},
         limits=Limits(pattern="[A-Za-z0-9._-]+"),
@@ -240,7 +241,7 @@ class OsConf:
     openssl_path: str = text(
         "OS.OpensslPath",
         "/usr/bin/openssl",
-        "The openssl program, where one is needed.",
+        "The openssl program. The agent does its own cryptography and hardly needs it.",
         shipped="None",
     )
     enable_fips: bool = switch(
