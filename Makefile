@@ -1,0 +1,27 @@
+# One command each; `make help` lists them. What they do is in tools/ and tests/demo/.
+PYTHON ?= python3
+STEPS = format lint types contracts unit integration
+
+.PHONY: help check $(STEPS) environments demo clean
+
+help:
+	@echo "make check        all that CI runs short of the VM: $(STEPS)"
+	@echo "make STEP         one of these steps"
+	@echo "make demo         a first boot on a view of this very machine, as root, in namespaces"
+	@echo "make clean        remove what the above made in this folder"
+
+check:
+	@$(PYTHON) tools/check.py
+
+$(STEPS):
+	@$(PYTHON) tools/check.py $@
+
+environments:
+	@$(PYTHON) tools/check.py environments
+
+demo:
+	@$(PYTHON) tools/demo.py
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,105 @@
+"""What is around the code agrees with it: pins, units, the command, the documents."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from configparser import RawConfigParser
+from pathlib import Path
+
+from tests.architecture.source import ROOT, documents
+from waagent.core.version import AGENT_VERSION
+
+REQUIRED_DOCUMENTS = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "docs/parity.md",
+    "docs/limits.md",
+    "docs/debugging.md",
+)
+PIN = re.compile(r"^([a-z0-9]+)(?:>=|==)([0-9.]+)$")
+LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+MAKE = re.compile(r"`make ([a-z]+)[^`]*`")
+
+
+def read_setup(*words: str) -> str:
+    """What setup.py answers."""
+    argv = (sys.executable, "-W", "ignore", "setup.py", *words)
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def read_unit(path: Path) -> RawConfigParser:
+    """A systemd unit."""
+    parser = RawConfigParser(strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(path, encoding="utf-8")
+    return parser
+
+
+def test_floors_of_setup_are_those_that_are_tested() -> None:
+    """One list says it, the other is what `make check` installs."""
+    setup = (ROOT / "setup.py").read_text(encoding="utf-8")
+    promised = dict(re.findall(r'"([a-z0-9]+)>=([0-9.]+)"', setup))
+    lines = (ROOT / "tests/requirements/oldest.txt").read_text(encoding="utf-8").splitlines()
+    tested = dict(m.groups() for m in map(PIN.match, lines) if m)
+    assert promised == tested
+
+
+def test_setup_takes_the_version_from_the_agent() -> None:
+    """It is written once."""
+    assert read_setup("--version").splitlines()[-1] == AGENT_VERSION
+
+
+def test_command_is_a_short_program_that_calls_main() -> None:
+    """Everything it does can be tested without it."""
+    command = ROOT / "bin/waagent"
+    text = command.read_text(encoding="utf-8")
+    assert os.access(command, os.X_OK)
+    assert "from waagent.cli.main import main" in text
+    assert len([line for line in text.splitlines() if line.strip()]) <= 6
+
+
+def test_systemd_unit_runs_the_installed_daemon() -> None:
+    """Ready is said by the daemon, and what extensions left running is not killed."""
+    unit = read_unit(ROOT / "init/waagent.service")
+    service = dict(unit["Service"])
+    assert service["ExecStart"].split()[-2:] == ["/usr/sbin/waagent", "-daemon"]
+    assert (service["Type"], service["KillMode"]) == ("notify", "process")
+    assert int(service["WatchdogSec"]) > 0
+    assert dict(unit["Install"]) == {"WantedBy": "multi-user.target"}
+
+
+def test_documents_that_are_promised_exist() -> None:
+    """And say something."""
+    missing = [name for name in REQUIRED_DOCUMENTS if not (ROOT / name).is_file()]
+    assert not missing
+
+
+def test_documents_link_only_to_what_is_there() -> None:
+    """Links within the project; those to elsewhere are not followed."""
+    broken = []
+    for document in documents():
+        for target in LINK.findall(document.read_text(encoding="utf-8")):
+            if "://" not in target and not (document.parent / target).exists():
+                broken.append(f"{document.relative_to(ROOT)}: {target}")
+    assert not broken
+
+
+def test_documents_name_only_make_targets_that_are_there() -> None:
+    """A command that a reader is told to run must run."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    steps = re.findall(r"^STEPS = (.*)$", makefile, re.MULTILINE)[0].split()
+    known = {*re.findall(r"^([a-z]+):", makefile, re.MULTILINE), *steps}
+    named = {name for d in documents() for name in MAKE.findall(d.read_text(encoding="utf-8"))}
+    assert named <= known, named - known
+
+
+def test_licence_is_apache_2() -> None:
+    """As setup.py says."""
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Apache License" in text
+    assert "Version 2.0, January 2004" in text

@@ -1,0 +1,120 @@
+"""`make check`: all that CI runs short of the VM, in the order in which one wants the answer.
+
+format, lint, types, contracts, unit, integration; a failure stops nothing, the table tells all.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools.environments import ROOT, Environment, choose_environments
+from tools.interpreters import find_interpreters
+
+LINTED = ("waagent", "tests", "tools", "setup.py", "bin/waagent")
+UNIT = ("tests/unit", "tests/emulator")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command in one environment."""
+
+    kind: str
+    environment: Environment
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a step ended."""
+
+    step: Step
+    code: int
+    seconds: float
+    last_line: str
+
+
+def module(environment: Environment, *words: str) -> tuple[str, ...]:
+    """A Python module as a command."""
+    return (str(environment.python), "-m", *words)
+
+
+def pytest(environment: Environment, kind: str, *words: str) -> Step:
+    """A run of pytest; xdist spreads it over the processors."""
+    spread = ("-n", str(os.cpu_count() or 1), "--dist", "loadfile")
+    return Step(kind, environment, module(environment, "pytest", "-q", *spread, *words))
+
+
+def plan_steps(environments: tuple[Environment, ...]) -> list[Step]:
+    """Everything that is run, in order."""
+    main = environments[0]
+    lint_imports = (str(main.python.parent / "lint-imports"),)
+    steps = [
+        Step("format", main, module(main, "ruff", "format", "--check", *LINTED)),
+        Step("lint", main, module(main, "ruff", "check", *LINTED)),
+        Step("types", main, module(main, "mypy", "-p", "waagent", "-p", "tests", "-p", "tools")),
+        Step("contracts", main, lint_imports),
+        Step("contracts", main, module(main, "pytest", "-q", "tests/architecture")),
+    ]
+    steps += [pytest(e, "unit", *UNIT) for e in environments]
+    apart = [f"--ignore={folder}" for folder in (*UNIT, "tests/architecture")]
+    steps += [pytest(e, "integration", "tests", *apart) for e in environments]
+    return steps
+
+
+def run(step: Step) -> Outcome:
+    """Run a step with its output shown as it comes."""
+    print(f"\n== {step.kind}: {step.environment.title}", flush=True)
+    started = time.monotonic()
+    last = ""
+    with subprocess.Popen(
+        step.argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as child:
+        for line in child.stdout or ():
+            print(line, end="", flush=True)
+            last = line.strip() or last
+    return Outcome(step, child.returncode, time.monotonic() - started, last.strip("= "))
+
+
+def show_table(outcomes: list[Outcome], seconds: float) -> None:
+    """Print one row a step."""
+    print("\n== Summary")
+    for outcome in outcomes:
+        verdict = "ok" if outcome.code == 0 else f"FAILED ({outcome.code})"
+        where = outcome.step.environment.title
+        print(
+            f"{verdict:<12} {outcome.step.kind:<12} {where:<42} "
+            f"{outcome.seconds:6.1f} s  {outcome.last_line[:70]}"
+        )
+    failed = sum(outcome.code != 0 for outcome in outcomes)
+    print(f"{len(outcomes) - failed} of {len(outcomes)} steps are well; {seconds:.0f} s in all")
+
+
+def main(argv: list[str]) -> int:
+    """Make the environments, run the steps that were named, or all, and say how each ended."""
+    environments = choose_environments(find_interpreters())
+    if argv == ["environments"]:
+        for environment in environments:
+            environment.ensure()
+        return 0
+    started = time.monotonic()
+    made = [environment.ensure() for environment in environments]
+    if any(made):
+        print(f"The environments took {time.monotonic() - started:.0f} s")
+    if os.geteuid() != 0:
+        print("Not root: tests that need mounts, namespaces or other users are skipped and say so")
+    steps = [s for s in plan_steps(environments) if not argv or s.kind in argv]
+    outcomes = [run(step) for step in steps]
+    show_table(outcomes, time.monotonic() - started)
+    return 1 if any(outcome.code for outcome in outcomes) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
