@@ -1,0 +1,157 @@
+"""Two ways to storage, direct and through the host: downloads take the one that worked last.
+
+Source: spec WIRE 6.3 (channel selection, several URIs).
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, Callable, Optional, TypeVar
+
+from waagent.core import files
+from waagent.core.clock import Clock
+from waagent.core.errors import AgentError, HttpError
+from waagent.core.events import Events, Op
+from waagent.core.http import Request, Response
+from waagent.core.redact import without_query
+from waagent.protocol.exchange import Exchange
+from waagent.protocol.host import Host, Observer
+from waagent.protocol.hostplugin import HostIdentity
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+ALL_URIS_S = 300.0
+DIRECT = "Direct"
+HOST = "HostGAPlugin"
+
+
+class DownloadError(HttpError):
+    """Nothing could be had from any URI."""
+
+    label = "ExtensionDownloadError"
+
+
+class Channels:
+    """Downloads from storage; remembers which channel and which manifest were good."""
+
+    def __init__(
+        self, exchange: Exchange, host: Host, events: Events, clock: Clock, observe: Observer
+    ) -> None:
+        self._exchange = exchange
+        self._host = host
+        self._events = events
+        self._clock = clock
+        self._observe = observe
+        self._lock = threading.Lock()
+        self._primary = DIRECT
+        self._manifest_url: Optional[str] = None
+        self.verify_artifacts = False  # true while the extensions come by fast track
+
+    def fetch_text(self, uris: Sequence[str], what: str) -> bytes:
+        """A manifest, from the first URI that gives it; the host is told of it with packages."""
+        data, uri = self._first(uris, what, self._fetch_body)
+        with self._lock:
+            self._manifest_url = uri
+        return data
+
+    def fetch_profile(self, url: str) -> bytes:
+        """The artifacts profile: one URI, never verified."""
+        return self._either(url, lambda channel: self._body(channel, url, verify=False))
+
+    def fetch_package(self, uris: Sequence[str], target: Path, use: Callable[[Path], None]) -> None:
+        """Stream a package to ``target`` and call ``use`` on it; then ``target`` is removed.
+
+        When ``use`` raises an ``AgentError`` the next URI is tried.
+        """
+
+        def fetch(uri: str) -> None:
+            try:
+                with target.open("w+b") as sink:
+                    target.chmod(files.SECRET)
+                    self._either(uri, lambda channel: self._stream(channel, uri, sink))
+                use(target)
+            finally:
+                files.remove(target)
+
+        self._first(uris, target.name, fetch)
+
+    def _fetch_body(self, uri: str) -> bytes:
+        return self._either(
+            uri, lambda channel: self._body(channel, uri, verify=self.verify_artifacts)
+        )
+
+    def _first(self, uris: Sequence[str], what: str, fetch: Callable[[str], T]) -> tuple[T, str]:
+        shuffled = list(uris)
+        random.shuffle(shuffled)
+        deadline = self._clock.monotonic() + ALL_URIS_S
+        last: Optional[AgentError] = None
+        for uri in shuffled:
+            if self._clock.monotonic() > deadline:
+                raise DownloadError(f"Timeout downloading {what} after {ALL_URIS_S:g} s")
+            try:
+                return fetch(uri), uri
+            except AgentError as error:
+                log.info("Cannot use %s for %s: %s", without_query(uri), what, error)
+                last = error
+        why = last.for_fabric() if last else "the goal state names no URI"
+        raise DownloadError(f"Failed to download {what} from all URIs. Last error: {why}")
+
+    def _either(self, url: str, fetch: Callable[[str], T]) -> T:
+        """By the channel that worked last, else by the other, which then is the first choice."""
+        with self._lock:
+            primary = self._primary
+        other = HOST if primary == DIRECT else DIRECT
+        try:
+            return fetch(primary)
+        except AgentError as error:
+            first = error
+        try:
+            fetched = fetch(other)
+        except AgentError as second:
+            raise HttpError(
+                "Download failed both on the primary and fallback channels. "
+                f"Primary: [{first.for_fabric()}] Fallback: [{second.for_fabric()}]",
+                method="GET",
+                url=without_query(url),
+            ) from second
+        with self._lock:
+            self._primary = other
+        name = "HostGAPlugin" if other == HOST else "Direct"
+        message = f"Default channel changed to {name} channel."
+        log.info("%s", message)
+        self._events.add(Op.DEFAULT_CHANNEL_CHANGE, message)
+        return fetched
+
+    def _body(self, channel: str, url: str, *, verify: bool) -> bytes:
+        if channel == DIRECT:
+            return self._exchange.send(_direct(url)).body
+        return self._through_host(
+            lambda identity: self._host.plugin.fetch_artifact(identity, url, verify=verify)
+        ).body
+
+    def _stream(self, channel: str, url: str, sink: BinaryIO) -> None:
+        if channel == DIRECT:
+            self._exchange.send(_direct(url), sink=sink)
+            return
+        with self._lock:
+            manifest_url = self._manifest_url
+        self._through_host(
+            lambda identity: self._host.plugin.fetch_artifact(
+                identity, url, manifest_url=manifest_url, verify=self.verify_artifacts, sink=sink
+            )
+        )
+
+    def _through_host(self, ask: Callable[[HostIdentity], Response]) -> Response:
+        self._host.ensure_available()
+        response = self._host.with_identity(ask)
+        self._observe("GuestAgentPluginArtifact", True, "WireClient", "")
+        return response
+
+
+def _direct(url: str) -> Request:
+    return Request("GET", url, via_proxy=True)
