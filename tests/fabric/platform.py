@@ -22,19 +22,23 @@ class Platform:
         self._portal = portal
         self._changed = changed
 
-    def change(self, **facts: Any) -> Vm:
-        """Replace fields of the Vm and give out a new incarnation of the goal state."""
+    def change(self, *, new_incarnation: bool = True, **facts: Any) -> Vm:
+        """Replace fields of the Vm, as a rule with a new incarnation of the goal state."""
         with self._world.lock:
-            revision = self._world.next_revision()
             vm = replace(self._world.vm, **facts)
-            self._world.vm = replace(vm, incarnation=revision)
+            if new_incarnation:
+                vm = replace(vm, incarnation=self._world.next_revision())
+            self._world.vm = vm
         self._changed()
-        return self._world.vm
+        return vm
 
-    def move_to_new_container(self, container_id: Optional[str] = None) -> Vm:
+    def move_to_new_container(
+        self, container_id: Optional[str] = None, *, new_incarnation: bool = True
+    ) -> Vm:
         """Another container and configuration name; the old ones are answered with 410."""
         vm = self._world.vm
         return self.change(
+            new_incarnation=new_incarnation,
             containers=(*vm.containers, container_id or str(uuid.uuid4())),
             config_revision=vm.config_revision + 1,
         )
@@ -83,20 +87,16 @@ class Platform:
         return self._portal.set_goal(offer)
 
     def set_fast_track(self, mode: str) -> Vm:
-        """Switch vmSettings to `off` (404), `fabric` or `fast_track`."""
+        """Switch vmSettings to `off` (404), `fabric` or `fast_track`.
+
+        What is wanted stays the same; only the channel on which later changes come is another.
+        """
         if mode not in {model.FAST_TRACK_OFF, model.FAST_TRACK_FABRIC, model.FAST_TRACK_ON}:
             raise ValueError(f"cannot set vmSettings to {mode!r}")
         with self._world.lock:
-            vm = self._world.vm
-            if mode == model.FAST_TRACK_ON and vm.fast_track != model.FAST_TRACK_ON:
-                self._world.vm = replace(vm, fast_track=mode, fast_goal=vm.goal)
-                return self._portal.set_goal(lambda goal: goal)
-            if vm.fast_track == model.FAST_TRACK_ON and mode != model.FAST_TRACK_ON:
-                self._world.vm = replace(vm, fast_track=mode, goal=vm.fast_goal)
-                return self._portal.set_goal(lambda goal: goal)
-            self._world.vm = replace(vm, fast_track=mode)
-        self._changed()
-        return self._world.vm
+            goal = self._world.vm.wanted
+            vm = self.change(fast_track=mode, goal=goal, fast_goal=goal)
+            return self.change(new_incarnation=False, etag=str(1000 + vm.incarnation))
 
     def publish(self, name: str, version: str, package: bytes) -> None:
         """Give a package of an extension or agent (`agent_Prod`) other bytes than ours."""

@@ -1,0 +1,1 @@
+"""Tests of the fabric emulator itself; no agent takes part."""
