@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import codecs
-import os
 import shutil
 import subprocess
 import tempfile
@@ -81,8 +80,7 @@ def render_ovf_env(media: OvfMedia) -> bytes:
         *_element("wa:ProvisionGuestAgent", media.provision_guest_agent, 6),
         '      <wa:GuestAgentPackageName xsi:nil="true"/>',
         "      <wa:RetainWindowsPEPassInUnattend>true</wa:RetainWindowsPEPassInUnattend>",
-        "      <wa:RetainOfflineServicingPassInUnattend>true"
-        "</wa:RetainOfflineServicingPassInUnattend>",
+        *_element("wa:RetainOfflineServicingPassInUnattend", "true", 6),
         "      <wa:PreprovisionedVm>false</wa:PreprovisionedVm>",
         "    </wa:PlatformSettings>",
         "  </wa:PlatformSettingsSection>",
@@ -173,9 +171,8 @@ def _element(name: str, text: Optional[str], indent: int) -> list[str]:
 
 
 def _find_tool(what: str, names: Sequence[str], package: str) -> str:
-    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
     for name in names:
-        found = shutil.which(name, path=path)
+        found = shutil.which(name)
         if found:
             return found
     raise FileNotFoundError(f"cannot write {what}: install the package {package}")
