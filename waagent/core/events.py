@@ -7,7 +7,6 @@ Collecting and sending is the monitor's work. Source: spec WIRE 8.5, 8.6 and 8.8
 from __future__ import annotations
 
 import contextlib
-import enum
 import json
 import logging
 import os
@@ -17,10 +16,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
-from waagent.core import files
 from waagent.core.clock import Clock, timestamp
 from waagent.core.errors import AgentError, describe
+from waagent.core.event_status import StatusTransitions
+from waagent.core.operations import Op
 from waagent.core.redact import redact
+from waagent.core.spool import Spool
 from waagent.core.version import AGENT_NAME, AGENT_VERSION
 
 log = logging.getLogger(__name__)
@@ -30,68 +31,22 @@ LOG_PROVIDER = "FFF0196F-EE4C-4EAF-9AA5-776F622DEB4F"
 AGENT_EVENT = 1
 METRIC_EVENT = 4
 LOG_EVENT = 7
-SUFFIX = ".waagent.tld"
-SPOOL_LIMIT = 1000
 ZERO_GUID = "00000000-0000-0000-0000-000000000000"
+MEMORY = 1000
 
+Parameters = list[tuple[str, Any]]
 
-class Op(enum.Enum):
-    """Operation names as the fabric knows them (spec WIRE 8.8)."""
-
-    ACTIVATE_RESOURCE_DISK = "ActivateResourceDisk"
-    AGENT_DISABLED = "AgentDisabled"
-    AGENT_ENABLED = "AgentEnabled"
-    AGENT_UPGRADE = "AgentUpgrade"
-    ARTIFACTS_PROFILE = "ArtifactsProfileBlob"
-    CLOUD_INIT = "CloudInit"
-    COLLECT_EVENT_ERRORS = "CollectEventErrors"
-    CONFIGURATION_CHANGE = "ConfigurationChange"
-    CUSTOM_DATA = "CustomData"
-    DEFAULT_CHANNEL_CHANGE = "DefaultChannelChange"
-    DISABLE = "Disable"
-    DOWNLOAD = "Download"
-    ENABLE = "Enable"
-    EXTENSION_PROCESSING = "ExtensionProcessing"
-    EXTENSION_SIGNED = "ExtensionSigned"
-    EXTENSION_TELEMETRY = "ExtensionTelemetryEventProcessing"
-    FETCH_GOAL_STATE = "FetchGoalState"
-    FIREWALL = "Firewall"
-    GOAL_STATE = "GoalState"
-    GOAL_STATE_CERTIFICATES = "GoalStateCertificates"
-    GOAL_STATE_UNSUPPORTED_FEATURES = "GoalStateUnsupportedFeatures"
-    HEALTH_CHECK = "HealthCheck"
-    HEALTH_OBSERVATION = "HealthObservation"
-    HEARTBEAT = "HeartBeat"
-    HOST_PLUGIN = "HostPlugin"
-    HOST_PLUGIN_HEARTBEAT = "HostPluginHeartbeat"
-    HOST_PLUGIN_HEARTBEAT_EXTENDED = "HostPluginHeartbeatExtended"
-    HOSTNAME_PUBLISHING = "HostnamePublishing"
-    HTTP_ERRORS = "HttpErrors"
-    HTTP_GET = "HttpGet"
-    IMDS_HEARTBEAT = "ImdsHeartbeat"
-    INITIALIZE_HOST_PLUGIN = "InitializeHostPlugin"
-    INSTALL = "Install"
-    INVALID_EXTENSION_CONFIG = "InvalidExtensionConfig"
-    LOG = "Log"
-    OPEN_SSL = "OpenSsl"
-    OS_INFO = "OSInfo"
-    PLUGIN_SETTINGS_MISMATCH = "PluginSettingsVersionMismatch"
-    PROTOCOL_ENDPOINT = "ProtocolEndpoint"
-    PROVISION = "Provision"
-    PROVISION_AFTER_EXTENSIONS = "ProvisionAfterExtensions"
-    PROVISION_GUEST_AGENT = "ProvisionGuestAgent"
-    REMOTE_ACCESS = "RemoteAccessHandling"
-    REPORT_EVENT_ERRORS = "ReportEventErrors"
-    REPORT_STATUS = "ReportStatus"
-    REPORT_STATUS_EXTENDED = "ReportStatusExtended"
-    REQUESTED_STATE_DISABLED = "RequestedStateDisabled"
-    RESTART = "Restart"
-    STATUS_PROCESSING = "StatusProcessing"
-    UNHANDLED_ERROR = "UnhandledError"
-    UNINSTALL = "UnInstall"
-    UPDATE = "Update"
-    VM_SETTINGS = "VmSettings"
-    VM_SETTINGS_SUMMARY = "VmSettingsSummary"
+__all__ = [
+    "AGENT_EVENT",
+    "AGENT_PROVIDER",
+    "Attempt",
+    "CommonParameters",
+    "Events",
+    "LOG_EVENT",
+    "LOG_PROVIDER",
+    "METRIC_EVENT",
+    "Op",
+]
 
 
 @dataclass(frozen=True)
@@ -113,11 +68,14 @@ class CommonParameters:
     vm_id: str = "VMId_UNINITIALIZED"
     image_origin: int = 0
 
-    def parameters(self, moment: str, *, agent_event: bool) -> list[tuple[str, Any]]:
-        """Name and value of parameters 7 to 27 (spec WIRE 8.5), in the order of the table."""
+    def parameters(self, moment: str, *, agent_event: bool, extension_type: str = "") -> Parameters:
+        """Name and value of parameters 7 to 27 (spec WIRE 8.5), in the order of the table.
+
+        ``extension_type`` tells a collected extension's event (``json``) from the agent's own.
+        """
         here = threading.current_thread()
-        kind: list[tuple[str, Any]] = (
-            [("ExtensionType", ""), ("IsInternal", False)] if agent_event else []
+        kind: Parameters = (
+            [("ExtensionType", extension_type), ("IsInternal", False)] if agent_event else []
         )
         return [
             ("GAVersion", self.ga_version),
@@ -156,21 +114,30 @@ class Events:
     """The agent's voice: adds events to the spool, and times operations.
 
     One object for all threads of a process; the common parameters behind it are replaced as
-    they become known.
+    they become known. ``status_file`` is where the outcome of status reports is remembered.
     """
 
-    def __init__(self, spool: Path, clock: Clock) -> None:
-        self._spool = spool
+    def __init__(self, spool: Path, clock: Clock, *, status_file: Optional[Path] = None) -> None:
+        self._spool = Spool(spool, clock)
         self._clock = clock
         self._lock = threading.Lock()
         self._common = CommonParameters()
-        self._last_name = 0
-        self.lost = 0
+        self._transitions = StatusTransitions(status_file)
+        self._said: dict[tuple[str, Op, bool, str], float] = {}
 
     @property
     def common(self) -> CommonParameters:
         """The common parameters as far as they are known now."""
         return self._common
+
+    @property
+    def lost(self) -> int:
+        """How many events could not be kept since ``take_lost``."""
+        return self._spool.lost
+
+    def take_lost(self) -> int:
+        """How many events could not be kept since the last call."""
+        return self._spool.take_lost()
 
     def learn(self, **known: Any) -> None:
         """Replace common parameters by what was learned, for all events from now on."""
@@ -187,8 +154,17 @@ class Events:
         version: str = AGENT_VERSION,
         duration_ms: int = 0,
         quiet: bool = False,
+        every_s: float = 0.0,
     ) -> None:
-        """Spool one event; a failure is also logged as an error unless ``quiet``."""
+        """Spool one event; a failure is also logged as an error unless ``quiet``.
+
+        The same event is added at most once in ``every_s``; ``ReportStatus`` only when its
+        outcome changes (spec WIRE 7.6).
+        """
+        if every_s and not self._is_due((name, op, success, message), every_s):
+            return
+        if op is Op.REPORT_STATUS and not self._transitions.changed(name, version, success=success):
+            return
         if not success and not quiet:
             log.error(
                 "Event: name=%s, op=%s, message=%s, duration=%d",
@@ -197,7 +173,7 @@ class Events:
                 message,
                 duration_ms,
             )
-        parameters: list[tuple[str, Any]] = [
+        parameters: Parameters = [
             ("Name", name),
             ("Version", version),
             ("Operation", op.value),
@@ -205,9 +181,32 @@ class Events:
             ("Message", redact(message)),
             ("Duration", duration_ms),
         ]
-        moment = timestamp(self._clock.now())
-        parameters += self._common.parameters(moment, agent_event=True)
+        parameters += self._common.parameters(self._now(), agent_event=True)
         self.write(AGENT_EVENT, AGENT_PROVIDER, parameters)
+
+    def add_metric(self, category: str, counter: str, instance: str, value: float) -> None:
+        """Spool one measured figure."""
+        parameters: Parameters = [
+            ("Category", category),
+            ("Counter", counter),
+            ("Instance", instance),
+            ("Value", float(value)),
+        ]
+        parameters += self._common.parameters(self._now(), agent_event=False)
+        self.write(METRIC_EVENT, AGENT_PROVIDER, parameters)
+
+    def add_log(self, level: str, message: str) -> None:
+        """Spool one line of the log, for the few that the service must see."""
+        moment = self._now()
+        parameters: Parameters = [
+            ("EventName", Op.LOG.value),
+            ("CapabilityUsed", level),
+            ("Context1", redact(message)),
+            ("Context2", moment),
+            ("Context3", ""),
+        ]
+        parameters += self._common.parameters(moment, agent_event=False)
+        self.write(LOG_EVENT, LOG_PROVIDER, parameters)
 
     @contextlib.contextmanager
     def operation(
@@ -239,32 +238,27 @@ class Events:
         log.info("Finished to %s (%d ms)", what, took_ms)
         self.add(op, attempt.message, name=name, version=version, duration_ms=took_ms)
 
-    def write(self, event_id: int, provider: str, parameters: list[tuple[str, Any]]) -> None:
+    def write(self, event_id: int, provider: str, parameters: Parameters) -> None:
         """Spool an event whose parameters are complete; what cannot be written is counted."""
-        document = {
-            "eventId": event_id,
-            "providerId": provider,
-            "parameters": [{"name": key, "value": value} for key, value in parameters],
-            "file_type": "",
-        }
+        self._spool.write(
+            {
+                "eventId": event_id,
+                "providerId": provider,
+                "parameters": [{"name": key, "value": value} for key, value in parameters],
+                "file_type": "",
+            }
+        )
+
+    def _now(self) -> str:
+        return timestamp(self._clock.now())
+
+    def _is_due(self, key: tuple[str, Op, bool, str], every_s: float) -> bool:
+        now = self._clock.monotonic()
         with self._lock:
-            try:
-                files.ensure_directory(self._spool, mode=0o700)
-                self._make_room()
-                path = self._spool / f"{self._next_name()}{SUFFIX}"
-                partial = path.with_name(path.name.replace(SUFFIX, ".tmp"))
-                partial.write_text(json.dumps(document), encoding="utf-8")
-                partial.replace(path)
-            except (OSError, AgentError):
-                self.lost += 1  # a full disk must not stop the work that is being reported
-
-    def _make_room(self) -> None:
-        names = sorted(entry.name for entry in os.scandir(self._spool))
-        excess = len(names) - (SPOOL_LIMIT - 1)
-        for name in names[: max(0, excess)]:
-            files.remove(self._spool / name)
-
-    def _next_name(self) -> int:
-        micros = int(self._clock.now().timestamp() * 1_000_000)
-        self._last_name = max(micros, self._last_name + 1)
-        return self._last_name
+            last = self._said.get(key)
+            if last is not None and now - last < every_s:
+                return False
+            if len(self._said) >= MEMORY:
+                self._said.clear()
+            self._said[key] = now
+        return True
