@@ -8,14 +8,18 @@ from dataclasses import dataclass, field
 from waagent.core.clock import Stop
 from waagent.core.conf import Conf
 from waagent.core.events import Events
-from waagent.core.http import Address, Transport
 from waagent.core.paths import Paths
 from waagent.core.system import System
+
+Address = tuple[str, int]
 
 
 @dataclass(frozen=True)
 class Context:
-    """Built once per process by its main; a test builds its own around a folder."""
+    """Built once per process by its main; a test builds its own around a folder.
+
+    ``addresses`` is the address book: where a ``host:port`` really is. It is empty on a VM.
+    """
 
     system: System
     conf: Conf
@@ -23,6 +27,3 @@ class Context:
     events: Events
     stop: Stop
     addresses: Mapping[str, Address] = field(default_factory=dict)
-
-
-__all__ = ["Context", "Transport"]

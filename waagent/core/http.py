@@ -15,6 +15,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError
 
 from waagent.core.clock import Clock
+from waagent.core.context import Address
 from waagent.core.errors import HttpError, Unreachable
 from waagent.core.proxy import ProxyRules
 from waagent.core.redact import without_query
@@ -24,8 +25,6 @@ MAX_DOWNLOAD = 2 * 1024 * 1024 * 1024
 CHUNK = 1024 * 1024
 SLOWEST_S = 300.0
 BLOCK = 64 * 1024
-
-Address = tuple[str, int]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Which proxy, if any, a request to storage goes through (spec WIRE 2.6)."""
+"""Which proxy, if any, a request to storage goes through (spec WIRE 2.6, CLI 2.5)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 
 log = logging.getLogger(__name__)
 
+DEFAULT_PORT = 80  # as the documentation says; the reference ignores such a proxy (CLI 2.5)
+
 
 @dataclass(frozen=True)
 class ProxyRules:
-    """The configured proxy, else the environment's; a proxy without a port is not used."""
+    """The configured proxy, else the environment's; the port is 80 where none is given."""
 
     host: Optional[str] = None
     port: Optional[int] = None
@@ -26,7 +28,7 @@ class ProxyRules:
         if self._is_bypassed(parts.hostname or ""):
             return None
         if self.host:
-            return f"http://{self.host}:{self.port}" if self.port else None
+            return f"http://{self.host}:{self.port or DEFAULT_PORT}"
         return self._of_environment(parts.scheme)
 
     def _of_environment(self, scheme: str) -> Optional[str]:
@@ -34,13 +36,13 @@ class ProxyRules:
         value = self.environment.get(name, self.environment.get(name.upper(), ""))
         if not value:
             return None
-        parts = urlsplit(value)
+        parts = urlsplit(value if "://" in value else f"http://{value}")
         try:
-            port = parts.port
+            port = parts.port or DEFAULT_PORT
         except ValueError:
-            port = None
-        if not parts.hostname or port is None:
-            log.warning("The proxy in %s is not used: it has no scheme, host or port", name)
+            port = 0
+        if not parts.hostname or not port:
+            log.warning("The proxy in %s is not used: it names no host, or a wrong port", name)
             return None
         return f"http://{parts.hostname}:{port}"
 

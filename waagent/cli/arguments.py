@@ -1,0 +1,112 @@
+"""Every accepted word of the command line and its old spellings, as a table.
+
+Source: spec CLI 1.2, 1.3. Words are matched as prefixes after any ``-`` and ``/``.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Optional, Union
+
+
+class Command(enum.Enum):
+    """What is to be done; the value is the word that is typed."""
+
+    DEPROVISION_USER = "deprovision+user"
+    DEPROVISION = "deprovision"
+    DAEMON = "daemon"
+    START = "start"
+    REGISTER_SERVICE = "register-service"
+    RUN_EXTHANDLERS = "run-exthandlers"
+    VERSION = "version"
+    SHOW_CONFIGURATION = "show-configuration"
+    HELP = "help"
+    COLLECT_LOGS = "collect-logs"
+    SETUP_FIREWALL = "setup-firewall"
+
+
+@dataclass(frozen=True)
+class Options:
+    """A parsed command line; the last command given is the one."""
+
+    command: Command = Command.HELP
+    conf_path: Optional[str] = None
+    verbose: bool = False
+    debug: bool = False
+    force: bool = False
+    full: bool = False
+    firewall_address: Optional[str] = None
+
+
+_CONF_PATH = re.compile(r"configuration-path:([\w/.\-]+)", re.ASCII)
+_FIREWALL = re.compile(r"setup-firewall=([\d.]{7,})")
+
+# In the order in which they are tried; the first hit wins for an argument (CLI 1.3).
+_WORDS: tuple[tuple[str, Union[Command, str]], ...] = (
+    ("deprovision+user", Command.DEPROVISION_USER),
+    ("deprovision", Command.DEPROVISION),
+    ("daemon", Command.DAEMON),
+    ("start", Command.START),
+    ("register-service", Command.REGISTER_SERVICE),
+    ("run-exthandlers", Command.RUN_EXTHANDLERS),
+    ("version", Command.VERSION),
+    ("verbose", "verbose"),
+    ("debug", "debug"),
+    ("force", "force"),
+    ("show-configuration", Command.SHOW_CONFIGURATION),
+    ("help", Command.HELP),
+    ("usage", Command.HELP),
+    ("?", Command.HELP),
+    ("collect-logs", Command.COLLECT_LOGS),
+    ("full", "full"),
+)
+
+USAGE = (
+    "usage: {argv0} [-verbose] [-force] [-help]"
+    " -configuration-path:<path to configuration file>"
+    "-deprovision[+user]|-register-service|-version|-daemon|-start|-run-exthandlers"
+    "|-show-configuration|-collect-logs [-full]|-setup-firewall=<IP>]"
+)
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """What the arguments ask for; an unknown one asks for help and ends the parsing."""
+    options = Options()
+    for argument in arguments:
+        if not argument:
+            continue
+        changed = _apply(options, argument.lstrip("-/"))
+        if changed is None:
+            return replace(options, command=Command.HELP)
+        options = changed
+    return options
+
+
+def _apply(options: Options, word: str) -> Optional[Options]:
+    path = _CONF_PATH.match(word)
+    if path:
+        return replace(options, conf_path=path.group(1))
+    for known, meaning in _WORDS:
+        if word.startswith(known):
+            if isinstance(meaning, Command):
+                return replace(options, command=meaning)
+            return _flag(options, meaning)
+    address = _FIREWALL.match(word)
+    if address:
+        return replace(options, command=Command.SETUP_FIREWALL, firewall_address=address.group(1))
+    return None
+
+
+def _flag(options: Options, name: str) -> Options:
+    return Options(
+        command=options.command,
+        conf_path=options.conf_path,
+        verbose=options.verbose or name == "verbose",
+        debug=options.debug or name == "debug",
+        force=options.force or name == "force",
+        full=options.full or name == "full",
+        firewall_address=options.firewall_address,
+    )

@@ -1,0 +1,192 @@
+"""The boot story on one screen, in order; then the daemon only watches its child.
+
+What boots the machine runs in a forked helper (``boot``), so that the process which stays for
+years is small. Source: spec DAEMON 1.3 to 1.7.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Callable
+
+from waagent.core import files, forked, signals
+from waagent.core.clock import Clock
+from waagent.core.commands import Spawn
+from waagent.core.context import Context
+from waagent.core.errors import AgentError, CommandFailed, Exit, describe
+from waagent.core.events import Op
+from waagent.core.sockets import notify_service_manager
+from waagent.core.version import AGENT_LONG_NAME, AGENT_NAME, AGENT_VERSION
+from waagent.daemon import child, pidfile
+
+log = logging.getLogger(__name__)
+
+NAME = "Daemon"
+VERSION_VARIABLE = "_AZURE_GUEST_AGENT_DAEMON_VERSION_"
+RETRY_S = 15.0
+SHORT_LIFE_S = 10.0
+LONGEST_PAUSE_S = 60.0
+IDLE_BEAT_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How this agent starts its own child: the command line and its options."""
+
+    program: str
+    options: tuple[str, ...] = ()
+
+    def command(self) -> tuple[str, ...]:
+        """The child's command line; ``-run-exthandlers`` in it is what others look for."""
+        return (sys.executable, "-u", self.program, "-run-exthandlers", *self.options)
+
+
+class Daemon:
+    """The long-lived parent."""
+
+    def __init__(
+        self, context: Context, launch: Launch, boot: Callable[[], int], os_name: str
+    ) -> None:
+        self._context = context
+        self._launch = launch
+        self._boot = boot
+        self._os_name = os_name
+        self._environment = context.system.environment
+        self._beat_s = _beat_period(self._environment)
+
+    def run(self, console_off: Callable[[], None]) -> int:
+        """Boot the machine, then run the child, until told to stop; the exit code."""
+        threading.current_thread().name = NAME
+        signals.stop_on(self._context.stop)
+        self._banner()
+        holder = pidfile.claim(self._context.system, self._context.paths.pid_file)
+        if holder is not None:
+            log.info("Daemon is already running: %d", holder)
+            return 0
+        self._make_lib_dir()
+        self._notify("READY=1\nSTATUS=Preparing this machine")
+        while not self._context.stop.is_set():
+            try:
+                self._boot_and_supervise(console_off)
+            except Exit as leave:
+                log.info("%s", leave.why)
+                return leave.code
+            except Exception as error:  # noqa: BLE001 - the outer loop outlives any defect
+                self._report_crash(error)
+                self._context.system.clock.wait(self._context.stop, RETRY_S)
+        self._notify("STOPPING=1")
+        return 0
+
+    def _boot_and_supervise(self, console_off: Callable[[], None]) -> None:
+        log.info("Run daemon")
+        helper = forked.fork(self._boot)
+        end = child.watch(
+            helper, self._clock, self._context.stop, every_s=self._beat_s, beat=self._beat
+        )
+        if end.code is None:
+            raise Exit(0, "Stopped while preparing this machine")
+        if end.code != 0:
+            raise AgentError(f"cannot prepare this machine: the helper ended with {end.code}")
+        self._stay_disabled_if_asked()
+        console_off()
+        self._run_children()
+
+    def _run_children(self) -> None:
+        pause_s = 1.0
+        while not self._context.stop.is_set():
+            lived_s = self._run_child()
+            pause_s = 1.0 if lived_s >= SHORT_LIFE_S else min(pause_s * 2, LONGEST_PAUSE_S)
+            if lived_s < SHORT_LIFE_S:
+                log.info("The agent lived %.1f s only; next start in %g s", lived_s, pause_s)
+            self._clock.wait(self._context.stop, pause_s if lived_s < SHORT_LIFE_S else 0.0)
+
+    def _run_child(self) -> float:
+        """Run one child to its end; how long it lived, in seconds."""
+        name = f"{AGENT_NAME}-{AGENT_VERSION}"
+        command = self._launch.command()
+        text = " ".join(command)
+        log.info("Installed Agent %s is the most current agent", name)
+        environment = {**self._environment, VERSION_VARIABLE: AGENT_VERSION}
+        try:
+            process = self._context.system.start(
+                Spawn(command, cwd=self._context.paths.lib, env=environment)
+            )
+        except CommandFailed as error:
+            log.warning(
+                "Agent %s launched with command '%s' failed with exception: %s",
+                name,
+                text,
+                describe(error),
+            )
+            return 0.0
+        log.info("Agent %s launched with command '%s' is successfully running", name, text)
+        self._notify(f"STATUS=Handling extensions with {name}, process {process.pid}")
+        end = child.watch(
+            process, self._clock, self._context.stop, every_s=self._beat_s, beat=self._beat
+        )
+        if end.code:
+            message = f"ExtHandler process {name} launched with command '{text}' exited with"
+            log.warning("%s return code: %d", message, end.code)
+            self._context.events.add(
+                Op.ENABLE, f"{message} return code: {end.code}", success=False, quiet=True
+            )
+        return end.lived_s
+
+    def _stay_disabled_if_asked(self) -> None:
+        path = self._context.paths.disable_agent
+        if not path.exists():
+            return
+        log.warning(
+            "Disabling the guest agent by sleeping forever; to re-enable, remove %s and restart",
+            path,
+        )
+        log.warning(
+            "To enable VM extensions, also ensure that the VM's osProfile."
+            "allowExtensionOperations property is set to true."
+        )
+        self._notify(f"STATUS=Disabled by {path}")
+        while not self._clock.wait(self._context.stop, self._beat_s):
+            self._beat()
+        raise Exit(0, "Stopped while disabled")
+
+    def _make_lib_dir(self) -> None:
+        lib = self._context.paths.lib
+        files.ensure_directory(lib, mode=0o700)
+        os.chdir(lib)
+
+    def _banner(self) -> None:
+        log.info("%s Version: %s", AGENT_LONG_NAME, AGENT_VERSION)
+        log.info("OS: %s", self._os_name)
+        log.info("Python: %d.%d.%d", *sys.version_info[:3])
+
+    def _report_crash(self, error: Exception) -> None:
+        self._context.events.add(
+            Op.UNHANDLED_ERROR, describe(error), success=False, name="WALA", quiet=True
+        )
+        log.warning(
+            "Daemon ended with exception -- Sleep %g seconds and restart daemon",
+            RETRY_S,
+            exc_info=None if isinstance(error, AgentError) else error,
+        )
+        log.warning("The reason was: %s", describe(error))
+
+    def _beat(self) -> None:
+        self._notify("WATCHDOG=1")
+
+    def _notify(self, state: str) -> None:
+        notify_service_manager(self._environment, state)
+
+    @property
+    def _clock(self) -> Clock:
+        return self._context.system.clock
+
+
+def _beat_period(environment: Mapping[str, str]) -> float:
+    """How often systemd wants to hear of us: a third of its limit (sd_watchdog_enabled(3))."""
+    text = environment.get("WATCHDOG_USEC", "")
+    return int(text) / 3_000_000 if text.isdigit() and int(text) > 0 else IDLE_BEAT_S
