@@ -12,12 +12,12 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
 from waagent.core.clock import Clock, timestamp
-from waagent.core.errors import AgentError, describe
+from waagent.core.errors import describe, for_fabric
 from waagent.core.event_status import StatusTransitions
 from waagent.core.operations import Op
 from waagent.core.redact import redact
@@ -106,8 +106,6 @@ class Attempt:
     """What an operation may say of itself while it runs."""
 
     message: str = ""
-    quiet: bool = False
-    facts: dict[str, object] = field(default_factory=dict)
 
 
 class Events:
@@ -221,12 +219,12 @@ class Events:
         start = self._clock.monotonic()
         try:
             yield attempt
-        except AgentError as error:
+        except Exception as error:  # passed on: a defect is a failure that must be reported too
             took_ms = int((self._clock.monotonic() - start) * 1000)
             log.error("Failed to %s: %s", what, describe(error))
             self.add(
                 op,
-                error.for_fabric(),
+                for_fabric(error),
                 success=False,
                 name=name,
                 version=version,
