@@ -134,7 +134,7 @@ def _read_bag(bag: Any, contents: _Contents) -> None:
             return
         contents.certificates.append(bytes(value["cert_value"]))
     elif kind == "key_bag":
-        contents.keys.append(value.dump())
+        contents.keys.append(value.untag().dump())  # without the bag's own explicit tag
     elif kind == "pkcs8_shrouded_key_bag":
         try:
             key = _open(

@@ -1,0 +1,1 @@
+"""What tests are built from: a machine as a value, a runner that knows what may run, a clock."""
