@@ -35,6 +35,7 @@ class Fabric:
         ports: Optional[Ports] = None,
         listener: Optional[Callable[[Entry], None]] = None,
         telemetry_limit: Optional[int] = None,
+        names_are_real: bool = False,
     ) -> None:
         self.world = World(vm or first_boot(), addresses or Addresses())
         self.world.telemetry_limit = telemetry_limit
@@ -48,6 +49,11 @@ class Fabric:
         self._listeners = open_listeners(
             ports or Ports(), servers, self.world.addresses, self.journal, self.world.board
         )
+        if names_are_real:
+            self.world.addresses = Addresses(
+                "{}:{}".format(*self._listeners["wire"].address),
+                "{}:{}".format(*self._listeners["storage"].address),
+            )
         self.address_book: dict[str, Address] = address_book(self._listeners, self.world.addresses)
         self._running = False
 
