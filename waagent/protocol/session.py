@@ -1,0 +1,83 @@
+"""All clients of one wire server, put together once: nothing else builds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from waagent.core.context import Context
+from waagent.core.http import Transport, UrllibTransport
+from waagent.core.proxy import ProxyRules
+from waagent.core.version import AGENT_NAME, AGENT_VERSION
+from waagent.protocol.channels import Channels
+from waagent.protocol.exchange import Exchange
+from waagent.protocol.fast_track import FastTrack
+from waagent.protocol.health_service import HealthService
+from waagent.protocol.history import History
+from waagent.protocol.host import Host
+from waagent.protocol.hostplugin import HostPlugin
+from waagent.protocol.imds import Imds
+from waagent.protocol.keys import CertificateStore
+from waagent.protocol.status_upload import StatusUploader
+from waagent.protocol.store import Store
+from waagent.protocol.wire import Wire
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a process says to the fabric, and what it remembers of it."""
+
+    exchange: Exchange
+    wire: Wire
+    host: Host
+    channels: Channels
+    uploader: StatusUploader
+    health: HealthService
+    imds: Imds
+    store: Store
+
+
+def make_transport(context: Context) -> Transport:
+    """The transport of this process: our name, the configured proxy, the address book."""
+    proxy = context.conf.http_proxy
+    return UrllibTransport(
+        user_agent=f"{AGENT_NAME}/{AGENT_VERSION}",
+        clock=context.system.clock,
+        proxy=ProxyRules(proxy.host, proxy.port_in_use, context.system.environment),
+        addresses=context.addresses,
+    )
+
+
+def open_session(
+    context: Context, transport: Transport, endpoint: str, *, keeps_history: bool
+) -> Session:
+    """Clients of the wire server at ``endpoint``; nothing is sent yet.
+
+    ``keeps_history`` is for the one process that writes goal states to disk, the child.
+    """
+    clock, events, paths = context.system.clock, context.events, context.paths
+    exchange = Exchange(transport, clock, endpoint=endpoint, stop=context.stop)
+    wire = Wire(exchange, endpoint, clock)
+    health = HealthService(exchange, endpoint, events=events, clock=clock)
+    host = Host(wire, HostPlugin(exchange, transport, endpoint), events, health.observe)
+    channels = Channels(exchange, host, events, clock, health.observe)
+    fast_track = FastTrack(host, paths, events, clock)
+    store = Store(
+        wire=wire,
+        host=host,
+        channels=channels,
+        certificates=CertificateStore(wire, paths, events),
+        fast_track=fast_track if context.conf.debug.enable_fast_track else None,
+        paths=paths,
+        events=events,
+        history=History(paths, clock) if keeps_history else None,
+    )
+    return Session(
+        exchange=exchange,
+        wire=wire,
+        host=host,
+        channels=channels,
+        uploader=StatusUploader(exchange, host, events, clock, health.observe),
+        health=health,
+        imds=Imds(exchange),
+        store=store,
+    )
