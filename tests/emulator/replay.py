@@ -183,7 +183,7 @@ class Replay:
         text = ""
         for event in events["events"]:
             params = "".join(
-                f"<Param Name={quoteattr(n)} Value={quoteattr(self._fill(v))} T={_kind(v)} />"
+                f"<Param Name={quoteattr(n)} Value={quoteattr(self._fill(v))} T={_kind(n, v)} />"
                 for n, v in {**events["common"], **event["params"]}.items()
             )
             text += (
@@ -232,7 +232,9 @@ def _padded(content: bytes, filler: bytes) -> bytes:
     return content + filler * (-len(content) % 512)
 
 
-def _kind(value: str) -> str:
+def _kind(name: str, value: str) -> str:
     if value in {"True", "False"}:
         return '"mt:bool"'
-    return '"mt:uint64"' if value == "{NUMBER}" else '"mt:wstr"'
+    if name == "Value":
+        return '"mt:float64"'
+    return '"mt:uint64"' if value == "{NUMBER}" or name == "ImageOrigin" else '"mt:wstr"'

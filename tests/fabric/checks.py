@@ -18,6 +18,22 @@ from tests.fabric.world import HealthReport
 MOST_TELEMETRY = 65536
 MOST_DESCRIPTION = 4096
 _TYPES = ("mt:wstr", "mt:uint64", "mt:float64", "mt:bool", "mt:int32", "mt:int64", "mt:uint32", "")
+# What the parameters of an agent's operation events are (WIRE 8.5); null has the type "".
+_AGENT_PROVIDER = "69B669B9-4AF8-4C50-BDC4-6006FA76E975"
+_KNOWN = {
+    "OperationSuccess": "mt:bool", "IsInternal": "mt:bool", "Duration": "mt:uint64",
+    "EventTid": "mt:uint64", "EventPid": "mt:uint64", "RAM": "mt:uint64",
+    "Processors": "mt:uint64", "ImageOrigin": "mt:uint64", "Value": "mt:float64",
+    **dict.fromkeys(
+        (
+            "Name", "Version", "Operation", "Message", "GAVersion", "ContainerId", "OpcodeName",
+            "TaskName", "ExtensionType", "OSVersion", "ExecutionMode", "KeywordName", "TenantName",
+            "RoleName", "RoleInstanceName", "Location", "SubscriptionId", "ResourceGroupName",
+            "VMId", "Category", "Counter", "Instance",
+        ),
+        "mt:wstr",
+    ),
+}  # fmt: skip
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _OBSERVATION_LIMITS = {"ObservationName": 64, "Description": 128, "Value": 128}
 
@@ -147,7 +163,16 @@ def _events(root: ET.Element) -> Iterator[dict[str, Any]]:
                 raise bad_request(f"a Provider holds {event.tag} and no Event with a number")
             if len(event):
                 raise bad_request("an Event's parameters are not inside CDATA")
-            yield {"provider": name, "id": event.get("id"), **_parameters(event.text or "")}
+            found = _parameters(event.text or "")
+            if name.upper() == _AGENT_PROVIDER:
+                _need_types(found["types"])
+            yield {"provider": name, "id": event.get("id"), **found}
+
+
+def _need_types(types: dict[str, str]) -> None:
+    for name, kind in types.items():
+        if kind and _KNOWN.get(name, kind) != kind:
+            raise bad_request(f"the parameter {name} is of type {kind} and not {_KNOWN[name]}")
 
 
 def _parameters(text: str) -> dict[str, Any]:

@@ -168,5 +168,5 @@ class Fabric:
 
 def handler_items(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """The items of a status document that speak of one handler."""
-    items = document["aggregateStatus"]["handlerAggregateStatus"]
-    return [item for item in items if item["handlerName"] == name]
+    items = document.get("aggregateStatus", {}).get("handlerAggregateStatus", [])
+    return [item for item in items if item.get("handlerName") == name]
