@@ -1,0 +1,109 @@
+"""The guest's DHCP client: its pids, its leases, and who manages an interface.
+
+Our own DHCP request is not here, but in the protocol floor.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+from pathlib import Path
+from typing import Optional
+
+from waagent.core import files
+from waagent.core.errors import GuestError
+from waagent.core.system import System
+from waagent.guest import services
+from waagent.guest.interfaces import Interface
+from waagent.guest.leases import parse_assignments, parse_dhclient, parse_packet
+from waagent.guest.processes import find_processes
+from waagent.guest.profile import DhcpClient, LeaseFormat
+
+log = logging.getLogger(__name__)
+
+LARGEST_LEASE = 1024 * 1024
+MOST_LEASES = 100
+
+
+class Manager(enum.Enum):
+    """What keeps an interface configured."""
+
+    NETWORKD = "systemd-networkd"
+    NETWORK_MANAGER = "NetworkManager"
+    WICKED = "wicked"
+    DHCPCD = "dhcpcd"
+    DHCLIENT = "dhclient"
+    UDHCPC = "udhcpc"
+
+
+def find_pids(system: System, client: DhcpClient) -> tuple[int, ...]:
+    """The client's process ids, sorted; none while it does not run."""
+    return tuple(process.pid for process in find_processes(system, client.process))
+
+
+def restart(system: System, client: DhcpClient) -> bool:
+    """Restart the client's service; whether that worked. One without a service is left alone."""
+    return bool(client.service) and services.restart(system, client.service)
+
+
+def find_leased_endpoint(system: System, client: DhcpClient) -> Optional[str]:
+    """The wire server's address from the client's leases; the last valid one counts."""
+    found = None
+    for source in client.leases:
+        for pattern in source.patterns:
+            log.info("looking for leases in path [%s]", pattern)
+            for path in _matches(system, pattern):
+                found = _read_endpoint(system, path, source.format) or found
+    if found is not None:
+        log.info("cached endpoint found [%s]", found)
+    else:
+        log.info("cached endpoint not found")
+    return found
+
+
+def find_manager(system: System, interface: Interface) -> Optional[Manager]:
+    """What manages the interface, by the state that each manager keeps; ``None`` if nothing does.
+
+    The order matters: NetworkManager and wicked may run a dhclient of their own.
+    """
+    link = files.read_if_there(system.path(f"/run/systemd/netif/links/{interface.index}"))
+    if link is not None and _says(link, "ADMIN_STATE", ("configured", "configuring")):
+        return Manager.NETWORKD
+    device = files.read_if_there(system.path(f"/run/NetworkManager/devices/{interface.index}"))
+    if device is not None and _says(device, "managed", ("true", "1")):
+        return Manager.NETWORK_MANAGER
+    if system.path(f"/run/wicked/leaseinfo.{interface.name}.dhcp.ipv4").exists():
+        return Manager.WICKED
+    for manager in (Manager.DHCPCD, Manager.DHCLIENT, Manager.UDHCPC):
+        for process in find_processes(system, manager.value):
+            # dhcpcd without arguments manages every interface
+            if interface.name in process.argv or manager is Manager.DHCPCD:
+                return manager
+    return None
+
+
+def _matches(system: System, pattern: str) -> list[Path]:
+    folder, _, name = pattern.rpartition("/")
+    try:
+        found = sorted(system.path(folder).glob(name))
+    except OSError:
+        return []
+    return [path for path in found if path.is_file()][:MOST_LEASES]
+
+
+def _read_endpoint(system: System, path: Path, form: LeaseFormat) -> Optional[str]:
+    try:
+        data = files.read(path, limit=LARGEST_LEASE)
+    except (OSError, GuestError) as error:
+        log.info("Failed to parse %s: %s", path, error)
+        return None
+    if form is LeaseFormat.PACKET:
+        return parse_packet(data)
+    text = data.decode("utf-8", "replace")
+    if form is LeaseFormat.DHCLIENT:
+        return parse_dhclient(text, system.clock.now())
+    return parse_assignments(text)
+
+
+def _says(text: str, key: str, values: tuple[str, ...]) -> bool:
+    return any(line.strip() in [f"{key}={value}" for value in values] for line in text.splitlines())

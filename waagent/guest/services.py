@@ -1,0 +1,89 @@
+"""Services of the guest, under the init system that runs it: systemd, OpenRC or System V."""
+
+from __future__ import annotations
+
+import enum
+import logging
+
+from waagent.core.errors import CommandTimedOut
+from waagent.core.system import System
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 60.0
+
+
+class Init(enum.Enum):
+    """What runs services here."""
+
+    SYSTEMD = "systemd"
+    OPENRC = "openrc"
+    SYSV = "sysv"
+    NONE = "none"
+
+
+def init_of(system: System) -> Init:
+    """The init system that runs now (for systemd: sd_booted(3))."""
+    if system.path("/run/systemd/system").is_dir():
+        return Init.SYSTEMD
+    if system.has_command("rc-service"):
+        return Init.OPENRC
+    return Init.SYSV if system.has_command("service") else Init.NONE
+
+
+def is_active(system: System, name: str) -> bool:
+    """Whether the service runs."""
+    init = init_of(system)
+    if init is Init.SYSTEMD:
+        return _succeeds(system, "systemctl", "is-active", "--quiet", name)
+    return init is not Init.NONE and _succeeds(system, *_classic(init, name, "status"))
+
+
+def restart(system: System, name: str) -> bool:
+    """Restart the service, started if it did not run; whether that worked."""
+    init = init_of(system)
+    if init is Init.SYSTEMD:
+        return _succeeds(system, "systemctl", "restart", name)
+    return init is not Init.NONE and _succeeds(system, *_classic(init, name, "restart"))
+
+
+def stop(system: System, name: str) -> bool:
+    """Stop the service; whether that worked."""
+    init = init_of(system)
+    if init is Init.SYSTEMD:
+        return _succeeds(system, "systemctl", "stop", name)
+    return init is not Init.NONE and _succeeds(system, *_classic(init, name, "stop"))
+
+
+def refresh(system: System, name: str) -> bool:
+    """Have a running service read its configuration again; one that does not run stays so.
+
+    On systemd the job ignores ordering: while booting, a service that is ordered after us would
+    otherwise wait for us, and we for it (spec DAEMON 10.4, restart ssh).
+    """
+    init = init_of(system)
+    if init is Init.SYSTEMD:
+        return _succeeds(
+            system,
+            "systemctl",
+            "--job-mode=ignore-dependencies",
+            "try-reload-or-restart",
+            name,
+        )
+    if init is Init.NONE or not is_active(system, name):
+        return False
+    return _succeeds(system, *_classic(init, name, "restart"))
+
+
+def _classic(init: Init, name: str, verb: str) -> tuple[str, str, str]:
+    program = "rc-service" if init is Init.OPENRC else "service"
+    return program, name, verb
+
+
+def _succeeds(system: System, *argv: str) -> bool:
+    try:
+        result = system.run(*argv, timeout_s=TIMEOUT_S)
+    except CommandTimedOut as error:
+        log.warning("Cannot wait any longer: %s", error)
+        return False
+    return result.ok
