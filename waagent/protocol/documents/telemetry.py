@@ -55,7 +55,7 @@ class Batch:
     """One request: events of one provider."""
 
     provider: str
-    count: int
+    events: tuple[TelemetryEvent, ...] = field(repr=False)
     body: bytes = field(repr=False)
 
 
@@ -89,25 +89,38 @@ def render_batches(
     """
     ready: list[Batch] = []
     oversized: list[TelemetryEvent] = []
-    open_batches: dict[str, list[bytes]] = {}
+    filling: dict[str, _Filling] = {}
     for event in events:
         element = render_event(event)
         if len(element) >= MAX_EVENTS_BYTES:
             oversized.append(event)
             continue
-        elements = open_batches.setdefault(event.provider, [])
-        if sum(map(len, elements)) + len(element) >= MAX_EVENTS_BYTES:
-            ready.append(_batch(event.provider, elements))
-            elements.clear()
-        elements.append(element)
-    ready.extend(_batch(provider, elements) for provider, elements in open_batches.items())
+        batch = filling.setdefault(event.provider, _Filling())
+        if batch.size + len(element) >= MAX_EVENTS_BYTES:
+            ready.append(batch.close(event.provider))
+            batch = filling[event.provider] = _Filling()
+        batch.add(event, element)
+    ready.extend(batch.close(provider) for provider, batch in filling.items())
     return tuple(ready), tuple(oversized)
 
 
-def _batch(provider: str, elements: list[bytes]) -> Batch:
-    head = f'<?xml version="1.0"?><TelemetryData version="1.0"><Provider id="{provider}">'
-    body = head.encode("ascii") + b"".join(elements) + b"</Provider></TelemetryData>"
-    return Batch(provider, len(elements), body)
+@dataclass
+class _Filling:
+    """A request that still takes events."""
+
+    size: int = 0
+    events: list[TelemetryEvent] = field(default_factory=list)
+    elements: list[bytes] = field(default_factory=list)
+
+    def add(self, event: TelemetryEvent, element: bytes) -> None:
+        self.size += len(element)
+        self.events.append(event)
+        self.elements.append(element)
+
+    def close(self, provider: str) -> Batch:
+        head = f'<?xml version="1.0"?><TelemetryData version="1.0"><Provider id="{provider}">'
+        body = head.encode("ascii") + b"".join(self.elements) + b"</Provider></TelemetryData>"
+        return Batch(provider, tuple(self.events), body)
 
 
 def _parameter(name: str, value: Value) -> str:
