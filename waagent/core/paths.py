@@ -39,6 +39,16 @@ class Paths:
         return self.lib / "ready_reported"
 
     @property
+    def account_ready(self) -> Path:
+        """Exists once account, password and keys are in place: the media is no longer needed."""
+        return self.lib / "account_ready"
+
+    @property
+    def custom_data_started(self) -> Path:
+        """Exists once the custom data was started: it is never run twice."""
+        return self.lib / "custom_data_started"
+
+    @property
     def ovf_env(self) -> Path:
         """The saved provisioning document, without the password."""
         return self.lib / "ovf-env.xml"

@@ -1,0 +1,203 @@
+"""Find the wire server: by route, lease, DHCP or the well-known address; then see that it answers.
+
+Source: spec DAEMON 6.1 to 6.6, WIRE 1.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from typing import Optional
+
+from waagent.core import files, sockets
+from waagent.core.context import Context
+from waagent.core.errors import AgentError, DocumentError, GuestError, describe
+from waagent.core.http import Transport
+from waagent.guest import dhcp, interfaces, routes
+from waagent.guest.profile import Profile
+from waagent.protocol.dhcp_packet import DhcpOffer, parse_offer, render_discover
+from waagent.protocol.documents.versions import parse_versions
+from waagent.protocol.errors import EndpointNotFound
+from waagent.protocol.keys import make_transport_keys
+from waagent.protocol.session import Session, open_session
+from waagent.protocol.wire import KNOWN_ENDPOINT, WIRE_VERSION
+
+log = logging.getLogger(__name__)
+
+PROTOCOL = "WireProtocol"
+DETECTION_TRIES = 360
+DETECTION_PAUSE_S = 10.0
+DHCP_PAUSES_S = (0.0, 10.0, 30.0, 60.0, 60.0)
+DHCP_ANSWER_S = 10.0
+DHCP = "dhcp"
+
+
+class DhcpError(GuestError):
+    """No DHCP server answered with what we need."""
+
+    label = "DhcpError"
+
+
+def clean(context: Context) -> None:
+    """Forget where the fabric was: the disk may have moved between environments (WIRE 1.3)."""
+    log.info("Clean protocol and wireserver endpoint")
+    for path in (context.paths.endpoint, context.paths.protocol):
+        try:
+            files.remove(path)
+        except OSError as error:
+            log.warning("Cannot remove %s: %s", path, error)
+
+
+def find_saved(context: Context) -> Optional[str]:
+    """The endpoint that the daemon's detection left behind, or ``None`` to detect anew.
+
+    A protocol without a readable endpoint means the well-known address (WIRE 1.4).
+    """
+    if files.read_if_there(context.paths.protocol) != PROTOCOL:
+        return None
+    saved = (files.read_if_there(context.paths.endpoint) or "").strip()
+    if saved:
+        log.info("WireServer endpoint %s read from file", saved)
+        return saved
+    log.error("[GetWireserverEndpoint] Missing file %s", context.paths.endpoint)
+    log.info("Using hardcoded Wireserver endpoint %s", KNOWN_ENDPOINT)
+    return KNOWN_ENDPOINT
+
+
+class Detection:
+    """Searches until a wire server answers that speaks our version."""
+
+    def __init__(self, context: Context, profile: Profile, transport: Transport) -> None:
+        self._context = context
+        self._profile = profile
+        self._transport = transport
+        self._skips_leases = False
+
+    def run(self, *, with_goal_state: bool) -> Session:
+        """The session with the wire server found, transport keys made, its address saved.
+
+        Raises ``EndpointNotFound`` after about an hour.
+        """
+        log.info("Detect protocol endpoint")
+        clean(self._context)
+        for attempt in range(DETECTION_TRIES):
+            if attempt:
+                log.info("Retry detect protocol: retry=%d", attempt)
+                if self._context.system.clock.wait(self._context.stop, DETECTION_PAUSE_S):
+                    break
+            try:
+                return self._attempt(with_goal_state=with_goal_state)
+            except (AgentError, OSError) as error:
+                log.info("Protocol endpoint not found: %s", describe(error))
+        raise EndpointNotFound("No protocol found.")
+
+    def _attempt(self, *, with_goal_state: bool) -> Session:
+        endpoint = self._find_endpoint()
+        session = open_session(self._context, self._transport, endpoint, keeps_history=False)
+        try:
+            # The key takes its time, above all on small machines: it is made while we ask.
+            with ThreadPoolExecutor(max_workers=1) as pool:
+                keys = pool.submit(
+                    make_transport_keys, self._context.paths, self._context.system.clock
+                )
+                self._check_versions(session)
+                keys.result()
+            if with_goal_state:
+                log.info("Initializing goal state during protocol detection")
+                session.store.refresh(force=True)
+        except AgentError:
+            log.info("WireServer is not responding. Reset dhcp endpoint")
+            self._skips_leases = True
+            raise
+        files.write(self._context.paths.endpoint, endpoint)
+        files.write(self._context.paths.protocol, PROTOCOL)
+        return session
+
+    def _check_versions(self, session: Session) -> None:
+        versions = parse_versions(session.wire.fetch_versions())
+        if not versions.accepts(WIRE_VERSION):
+            raise EndpointNotFound(
+                f"Agent supported wire protocol version: {WIRE_VERSION} was not advised by Fabric."
+            )
+        log.info("Wire protocol version:%s", WIRE_VERSION)
+
+    def _find_endpoint(self) -> str:
+        discovery = self._context.conf.protocol.endpoint_discovery
+        if discovery != DHCP:
+            log.info(
+                "_detect_protocol: DHCP usage for endpoint discovery is disabled"
+                " (Protocol.EndpointDiscovery=%s). Will use known wireserver endpoint.",
+                discovery,
+            )
+            return KNOWN_ENDPOINT
+        return self._by_route() or self._by_lease() or self._by_dhcp()
+
+    def _by_route(self) -> Optional[str]:
+        log.info("Test for route to %s", KNOWN_ENDPOINT)
+        if routes.has_wire_server_route(self._context.system):
+            log.info("Route to %s exists", KNOWN_ENDPOINT)
+            return KNOWN_ENDPOINT
+        log.warning("No route exists to %s", KNOWN_ENDPOINT)
+        return None
+
+    def _by_lease(self) -> Optional[str]:
+        if self._skips_leases:
+            return None
+        log.info("Checking for dhcp lease cache")
+        found = dhcp.find_leased_endpoint(self._context.system, self._profile.dhcp)
+        log.info("Cache exists [%s]", found is not None)
+        return found
+
+    def _by_dhcp(self) -> str:
+        interface = interfaces.find_primary_interface(self._context.system)
+        if interface is None or not interface.mac_bytes:
+            raise DhcpError(
+                "cannot ask DHCP for the wire server: there is no Ethernet interface that is up"
+            )
+        offer = ask_dhcp(self._context, interface.name, interface.mac_bytes)
+        self._configure_routes(offer)
+        if offer.endpoint is None:
+            raise EndpointNotFound("WireProtocol endpoint is None")
+        return offer.endpoint
+
+    def _configure_routes(self, offer: DhcpOffer) -> None:
+        system = self._context.system
+        log.info("Configure routes")
+        log.info("Gateway:%s", offer.gateway)
+        log.info("Routes:%s", [f"{route.network} via {route.gateway}" for route in offer.routes])
+        if offer.gateway and not routes.has_default(routes.read_routes(system)):
+            routes.ensure_route(system, ipaddress.IPv4Network("0.0.0.0/0"), offer.gateway)
+        for route in offer.routes:
+            routes.ensure_route(system, ipaddress.IPv4Network(route.network), route.gateway)
+
+
+def ask_dhcp(context: Context, device: str, mac: bytes) -> DhcpOffer:
+    """Broadcast a DISCOVER and read the OFFER, five times with growing pauses (DAEMON 6.5)."""
+    clock = context.system.clock
+    packet_id = secrets.token_bytes(4)
+    log.info("Send dhcp request")
+    for attempt, pause_s in enumerate(DHCP_PAUSES_S):
+        if pause_s and clock.wait(context.stop, pause_s):
+            break
+        packet = render_discover(mac, packet_id, broadcast=attempt > 0)
+        try:
+            reply = sockets.exchange_dhcp(
+                packet, packet_id, device=device, timeout_s=DHCP_ANSWER_S, clock=clock
+            )
+            if reply is None:
+                raise DhcpError(f"no DHCP server answered within {DHCP_ANSWER_S:g} s")
+            return _checked(reply, packet_id, mac)
+        except (AgentError, OSError) as error:
+            log.warning("Failed to send DHCP request: %s", describe(error))
+    raise DhcpError("Failed to receive dhcp response.")
+
+
+def _checked(reply: bytes, packet_id: bytes, mac: bytes) -> DhcpOffer:
+    offer = parse_offer(reply)
+    if offer.transaction_id != packet_id or offer.mac != mac:
+        raise DocumentError("cannot use the DHCP response: it answers somebody else")
+    for note in offer.notes:
+        log.error("%s", note)
+    return offer

@@ -1,0 +1,61 @@
+"""Custom data: decoded, saved, and run at most once (spec DAEMON 5.7)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+
+from waagent.core import files
+from waagent.core.context import Context
+from waagent.core.errors import CommandTimedOut
+from waagent.core.events import Op
+from waagent.provisioning.errors import ProvisioningError
+
+log = logging.getLogger(__name__)
+
+RUN_WITHIN_S = 3600.0
+
+
+def save_custom_data(context: Context, text: str) -> None:
+    """Save what the media carries, as bytes, and run it if the configuration asks for it."""
+    provisioning = context.conf.provisioning
+    data = text.encode("utf-8")
+    if provisioning.decode_custom_data or provisioning.execute_custom_data:
+        log.info("Decode custom data")
+        data = _decode(text)
+    log.info("Save custom data")
+    mode = 0o700 if provisioning.execute_custom_data else files.SECRET
+    files.write(context.paths.custom_data, data, mode=mode)
+    if provisioning.execute_custom_data:
+        _run_once(context)
+
+
+def _decode(text: str) -> bytes:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ProvisioningError(
+            f"cannot decode the custom data: it is not base64 ({error}); send it encoded"
+        ) from error
+
+
+def _run_once(context: Context) -> None:
+    """Run the script; the marker is written first, so that a crash never runs it again."""
+    marker = context.paths.custom_data_started
+    if marker.exists():
+        log.warning("The custom data was started before and is not run again")
+        return
+    files.write(marker, b"")
+    log.info("Execute custom data")
+    clock = context.system.clock
+    start = clock.monotonic()
+    path = context.system.within(context.paths.custom_data)
+    try:
+        result = context.system.run("/bin/sh", "-c", path, timeout_s=RUN_WITHIN_S)
+        if not result.ok:
+            log.warning("The custom data ended with code %d", result.code)
+    except CommandTimedOut as error:
+        log.warning("%s", error)
+    took_s = int(clock.monotonic() - start)
+    context.events.add(Op.CUSTOM_DATA, "Custom data was executed", duration_ms=took_s)
