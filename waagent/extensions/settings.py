@@ -1,0 +1,58 @@
+"""What a handler reads: its settings files and HandlerEnvironment.json (spec EXT 3.5)."""
+
+from __future__ import annotations
+
+import json
+from typing import Optional
+
+from waagent.core import files
+from waagent.extensions.home import HandlerHome, prefix_of
+from waagent.protocol.documents.handlers import Handler, Settings
+
+_SCHEMA = 1.0
+
+
+def render_settings(settings: Settings) -> bytes:
+    """The settings file; all three members are always there, because extensions count on it."""
+    members = {
+        "publicSettings": settings.public_settings,
+        "protectedSettings": settings.protected_settings,
+        "protectedSettingsCertThumbprint": settings.certificate_thumbprint,
+    }
+    return json.dumps({"runtimeSettings": [{"handlerSettings": members}]}).encode("ascii")
+
+
+def write_settings(home: HandlerHome, handler: Handler, settings: Optional[Settings]) -> None:
+    """Write the settings file, empty without settings; 0600, as it may hold secrets."""
+    files.ensure_directory(home.config, mode=0o700)
+    content = b"" if settings is None else render_settings(settings)
+    files.write(home.settings(prefix_of(handler, settings)), content, mode=files.SECRET)
+
+
+def render_environment(home: HandlerHome) -> bytes:
+    """HandlerEnvironment.json: where a handler finds its folders."""
+    return json.dumps(
+        [
+            {
+                "name": home.name,
+                "version": _SCHEMA,
+                "handlerEnvironment": {
+                    "logFolder": str(home.log_folder),
+                    "configFolder": str(home.config),
+                    "statusFolder": str(home.status),
+                    "heartbeatFile": str(home.heartbeat),
+                    "eventsFolder": str(home.events),
+                    "eventsFolder_preview": str(home.events),
+                },
+            }
+        ]
+    ).encode("ascii")
+
+
+def ensure_environment(home: HandlerHome) -> None:
+    """The folders that a handler is promised, and the file that names them."""
+    files.ensure_directory(home.status, mode=0o700)
+    files.ensure_directory(home.config, mode=0o700)
+    files.ensure_directory(home.log_folder)
+    files.ensure_directory(home.events, mode=0o700)
+    files.write(home.environment, render_environment(home))
