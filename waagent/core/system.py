@@ -76,8 +76,9 @@ class System:
         return resolved
 
 
-def real_system(environment: Mapping[str, str]) -> System:
-    """The machine this process runs on."""
+def real_system(changes: Optional[Mapping[str, str]] = None) -> System:
+    """This machine; ``changes`` are added to the environment of all that we start."""
+    environment = {**os.environ, **(changes or {})}
     return System(Path("/"), ProcessRunner(environment), SystemClock(), environment)
 
 

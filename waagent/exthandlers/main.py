@@ -1,0 +1,186 @@
+"""Assemble the child: session, extensions, workers and loop; stop all of it in reverse.
+
+Source: spec EXT 1.1, 1.2, 1.5.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import threading
+from dataclasses import dataclass
+from typing import Optional
+
+from waagent.core import files, signals
+from waagent.core.conf_notices import find_key_conflict, notices_of
+from waagent.core.context import Context
+from waagent.core.errors import Exit, describe
+from waagent.core.events import Op
+from waagent.core.version import AGENT_LONG_NAME, AGENT_NAME, AGENT_VERSION
+from waagent.core.workers import Workers
+from waagent.extensions.reconcile import Extensions
+from waagent.exthandlers import orphans
+from waagent.exthandlers.convergence import Convergence
+from waagent.exthandlers.loop import Loop, Parts
+from waagent.exthandlers.report import Report, Sources
+from waagent.guest import stats
+from waagent.guest.profile import Profile
+from waagent.guest.release import Release
+from waagent.monitor.heartbeat import AgentHeartbeat
+from waagent.monitor.threads import Monitor, Peers, make_monitor
+from waagent.protocol import endpoint
+from waagent.protocol.endpoint import Detection
+from waagent.protocol.imds import learn_compute
+from waagent.protocol.session import Session, make_transport, open_session
+from waagent.protocol.wire import KNOWN_ENDPOINT
+
+log = logging.getLogger(__name__)
+
+NAME = "ExtHandler"
+STOP_WITHIN_S = 2.0
+
+
+@dataclass(frozen=True)
+class ExtHandlers:
+    """The whole process, put together once."""
+
+    context: Context
+    loop: Loop
+    monitor: Monitor
+    workers: Workers
+    heartbeat: AgentHeartbeat
+    checks_parent: bool
+
+    def run(self) -> None:
+        """Turn after turn, until told to stop or until the daemon is gone."""
+        clock, stop = self.context.system.clock, self.context.stop
+        self.workers.start()
+        log.info("Goal State Period: %d sec.", self.context.conf.extensions.goal_state_period_s)
+        try:
+            while not stop.is_set():
+                if self.checks_parent and orphans.is_orphan(self.context.paths.pid_file):
+                    log.info("Agent %s is an orphan -- exiting", orphans.NAME)
+                    return
+                self.workers.revive()
+                self.loop.turn()
+                if self.heartbeat.beat_if_due(self.loop.failures_since_heartbeat):
+                    self.loop.failures_since_heartbeat = 0
+                clock.wait(stop, self.loop.period_s())
+        finally:
+            self.workers.stop(STOP_WITHIN_S)
+            self.monitor.finish()
+
+
+def run(context: Context, release: Release, profile: Profile, *, checks_parent: bool) -> int:
+    """The child's life; its exit code. What ends it unexpectedly is noted for the next start."""
+    threading.current_thread().name = NAME
+    signals.stop_on(context.stop)
+    try:
+        _banner(context, release)
+        session = _connect(context, profile)
+        process = assemble(context, session, release, checks_parent=checks_parent)
+        if process is not None:
+            process.run()
+    except Exit as leave:
+        log.info("%s", leave.why)
+        return leave.code
+    except Exception as error:
+        log.exception("Agent %s failed with exception: %s", orphans.NAME, describe(error))
+        note = f"[{orphans.NAME}] [{describe(error)}]"
+        with contextlib.suppress(OSError):
+            files.write(context.paths.crash_note, note)
+        return 1
+    files.remove(context.paths.crash_note)
+    log.info("Agent %s ends", orphans.NAME)
+    return 0
+
+
+def assemble(
+    context: Context, session: Session, release: Release, *, checks_parent: bool
+) -> Optional[ExtHandlers]:
+    """Put the process together around a first goal state; ``None`` if told to stop before."""
+    extensions = Extensions(context, session.channels, wire_address=session.wire.endpoint)
+    convergence = Convergence(context.paths, context.events)
+    report = Report(
+        context, Sources(session.store, extensions, session.uploader, release), convergence
+    )
+    loop = Loop(context, Parts(session.store, extensions, report, convergence))
+    if not loop.await_first_goal_state():
+        return None
+    _complete_telemetry(context, session)
+    orphans.claim(context.system, context.paths.pid_file, context.stop)
+    _tell_of_a_crash(context)
+    _tell_of_the_configuration(context)
+    _close_secrets(context)
+    extensions.prepare()
+    monitor = make_monitor(
+        context,
+        Peers(session.wire, session.host, session.imds, session.health, session.exchange.io_errors),
+    )
+    heartbeat = AgentHeartbeat(
+        context.events,
+        context.system.clock,
+        auto_update=context.conf.downloads_updates,
+        update_mode=lambda: "SelfUpdate",
+    )
+    workers = Workers(monitor.workers, context.system.clock)
+    return ExtHandlers(context, loop, monitor, workers, heartbeat, checks_parent)
+
+
+def _banner(context: Context, release: Release) -> None:
+    log.info("%s (Goal State Agent version %s)", AGENT_LONG_NAME, AGENT_VERSION)
+    log.info("OS: %s %s", release.name, release.version)
+    log.info("Python: %d.%d.%d", *sys.version_info[:3])
+    log.info("CPU Arch: %s", stats.architecture())
+    context.events.learn(ga_version=f"{AGENT_NAME}-{AGENT_VERSION}")
+
+
+def _connect(context: Context, profile: Profile) -> Session:
+    """A session with the endpoint that the daemon found, or with one found now."""
+    transport = make_transport(context)
+    saved = endpoint.find_saved(context)
+    if saved is None:
+        saved = Detection(context, profile, transport).run(with_goal_state=False).wire.endpoint
+    if saved != KNOWN_ENDPOINT:
+        context.events.add(Op.PROTOCOL_ENDPOINT, f"The wire server's address is {saved}")
+    return open_session(context, transport, saved, keeps_history=True)
+
+
+def _complete_telemetry(context: Context, session: Session) -> None:
+    """From now on every event says which machine this is (EXT 9.4)."""
+    snapshot = session.store.current()
+    context.events.learn(
+        tenant_name=snapshot.hosting.deployment_name,
+        role_name=snapshot.hosting.role_name,
+        role_instance_name=snapshot.goal_state.role_instance_id or "",
+    )
+    learn_compute(session.imds, context.events)
+
+
+def _tell_of_a_crash(context: Context) -> None:
+    note = files.read_if_there(context.paths.crash_note)
+    if note is not None:
+        text = f"Agent did not terminate cleanly: {note}"
+        log.info("%s", text)
+        context.events.add(Op.RESTART, text, success=False, quiet=True)
+
+
+def _tell_of_the_configuration(context: Context) -> None:
+    """Values that differ from their defaults, for whoever looks at many machines (CLI 2.6)."""
+    for text in notices_of(context.conf):
+        log.info("%s", text)
+        context.events.add(Op.CONFIGURATION_CHANGE, text)
+    conflict = find_key_conflict(context.conf)
+    if conflict is not None:
+        log.warning("%s", conflict)
+        context.events.add(Op.CONFIGURATION_CHANGE, conflict, success=False, quiet=True)
+
+
+def _close_secrets(context: Context) -> None:
+    """Keys of the lib dir become readable for root only, whoever wrote them (EXT 1.1, step 15)."""
+    for path in context.paths.secrets():
+        try:
+            path.chmod(0o400)
+        except OSError as error:
+            log.warning("Cannot close %s: %s", path, error)
