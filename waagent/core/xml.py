@@ -133,7 +133,8 @@ def parse(data: bytes, document: str, root: Optional[str] = None) -> Node:
     try:
         element = etree.fromstring(data.lstrip(), parser)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
-        raise DocumentError(f"cannot read {document}: not well-formed XML ({error})") from error
+        # The parser's own text repeats pieces of the document, which may be secret or long.
+        raise DocumentError(f"cannot read {document}: not well-formed XML{_place(error)}") from None
     if element is None:
         raise DocumentError(f"cannot read {document}: it is empty")
     if element.getroottree().docinfo.internalDTD is not None:
@@ -141,7 +142,8 @@ def parse(data: bytes, document: str, root: Optional[str] = None) -> Node:
     _check_depth(element, document)
     node = Node(element, document)
     if root is not None and node.name != root:
-        raise DocumentError(f'cannot read {document}: the root is "{node.name}", not "{root}"')
+        name = node.name[:80]
+        raise DocumentError(f'cannot read {document}: the root is "{name}", not "{root}"')
     return node
 
 
@@ -170,6 +172,15 @@ def remove(node: Node) -> None:
     else:
         parent.text = (parent.text or "") + tail
     parent.remove(element)
+
+
+def _place(error: Exception) -> str:
+    if not isinstance(error, etree.XMLSyntaxError):
+        return ""
+    last = getattr(error.error_log, "last_error", None)
+    kind = f" ({last.type_name})" if last is not None else ""
+    line, column = error.position
+    return f" at line {line}, column {column}{kind}"
 
 
 def _check_depth(element: etree._Element, document: str) -> None:

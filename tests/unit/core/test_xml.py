@@ -130,6 +130,14 @@ def test_xml_that_is_not_plain_is_a_document_error(data: bytes) -> None:
         doc(data)
 
 
+def test_xml_error_says_where_and_repeats_nothing_of_the_document() -> None:
+    """It may be secret, and it may be long."""
+    with pytest.raises(DocumentError, match="at line 1, column 1") as caught:
+        doc(b"<a><SECRET>x</a>")
+    assert "SECRET" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
 def test_xml_of_many_entities_is_refused_without_expanding_them() -> None:
     """A billion laughs."""
     entities = b"".join(

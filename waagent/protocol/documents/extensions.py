@@ -11,6 +11,7 @@ from typing import Optional, Union
 
 from waagent.core import xml
 from waagent.protocol.documents.handlers import Handler, Note, RequestedState, Settings
+from waagent.protocol.documents.names import shown
 from waagent.protocol.documents.plugin_settings import parse_handlers
 from waagent.protocol.documents.ticks import MIN_TIMESTAMP, parse_ticks
 
@@ -150,7 +151,7 @@ def parse_blob_type(word: Optional[str]) -> tuple[str, tuple[Note, ...]]:
     if word in (BLOCK_BLOB, PAGE_BLOB):
         return word, ()
     return BLOCK_BLOB, (
-        Note(f"Status blob type {word!r} is not known, {BLOCK_BLOB} is used instead"),
+        Note(f"Status blob type {shown(word or '')} is not known, {BLOCK_BLOB} is used instead"),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Optional
 
 from waagent.core import xml
-from waagent.protocol.documents.names import is_one_line, is_plain_name
+from waagent.protocol.documents.names import is_one_line, is_plain_name, shown
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def parse_goal_state(data: bytes) -> GoalState:
     document = xml.parse(data, "the goal state", "GoalState")
     incarnation = document.text("Incarnation")
     if not is_plain_name(incarnation):  # it becomes part of file names
-        raise document.error(f"{incarnation!r} cannot be an incarnation")
+        raise document.error(f"{shown(incarnation)} cannot be an incarnation")
     container = document.one("Container")
     goal = GoalState(
         incarnation=incarnation,

@@ -7,6 +7,7 @@ from typing import Optional
 
 from waagent.core import xml
 from waagent.core.version import Version
+from waagent.protocol.documents.names import shown
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ def parse_manifest(data: bytes) -> Manifest:
         for node in document.many(path):
             package = _parse_package(node, is_internal)
             if package is None:
-                notes.append(f"Left out a package whose version is {node.maybe_text('Version')!r}")
+                version = node.maybe_text("Version") or ""
+                notes.append(f"Left out a package whose version is {shown(version)}")
             else:
                 packages.append(package)
     return Manifest(tuple(packages), tuple(notes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _LONGEST_BYTES = 200  # part of a file name, whose limit is 255 bytes
+_LONGEST_SHOWN = 100
 
 
 def is_plain_name(text: str) -> bool:
@@ -18,3 +19,8 @@ def is_plain_name(text: str) -> bool:
 def is_one_line(text: str) -> bool:
     """Whether the text is printable: no line breaks, no control characters, no half characters."""
     return text.isprintable()
+
+
+def shown(text: str) -> str:
+    """The text for a message: quoted, on one line, cut where it is long."""
+    return repr(text) if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]!r}..."

@@ -19,7 +19,7 @@ from waagent.protocol.documents.handlers import (
     Settings,
 )
 from waagent.protocol.documents.json_fields import Fields, parse_integer, parse_json
-from waagent.protocol.documents.names import is_plain_name
+from waagent.protocol.documents.names import is_plain_name, shown
 
 INVALID_CONFIG = "InvalidExtensionConfig"
 VERSION_MISMATCH = "PluginSettingsVersionMismatch"
@@ -59,15 +59,15 @@ def _parse_plugin(node: xml.Node) -> Handler:
     for value in (name, version):
         if value and not is_plain_name(value):
             # Both become folder names. No fabric says this; whoever does is not obeyed at all.
-            raise node.error(f"{value!r} cannot be a handler's name or version")
+            raise node.error(f"{shown(value)} cannot be a handler's name or version")
     state = RequestedState.of(word)
     reason = None
     if not name or not version:
-        reason = f"Handler {name!r} version {version!r}: the name or the version is empty"
+        reason = f"Handler {shown(name)} version {shown(version)}: the name or the version is empty"
     elif not word:
         reason = "Received empty Extensions.Plugins.Plugin.state, failing Handler"
     elif state is RequestedState.UNKNOWN:
-        reason = f"Unknown ext handler state:{word} of {name} {version}"
+        reason = f"Unknown ext handler state:{_named(word)} of {name} {version}"
     uris = [node.attr("location"), node.attr("failoverlocation")]
     uris += [uri.content().strip() for uri in node.many("additionalLocations/additionalLocation")]
     return Handler(
@@ -105,9 +105,10 @@ def _read_settings(
     """Append the entries one by one: those before an error are kept (WIRE 3.7.3)."""
     found = [node.attr("version") or "" for node in nodes]
     if any(version != handler.version for version in found):
+        named = ", ".join(_named(version) for version in found[:5])
         raise _InvalidHandlerError(
             "Extension PluginSettings Version Mismatch! "
-            f"Expected PluginSettings version: {handler.version}, found: {', '.join(found)}",
+            f"Expected PluginSettings version: {handler.version}, found: {named}",
             VERSION_MISMATCH,
         )
     if len(nodes) > 1:
@@ -144,11 +145,13 @@ def _read_multi(handler: Handler, node: xml.Node, into: list[Settings], notes: l
     for element in node.many("ExtensionRuntimeSettings"):
         name = element.attr("name") or ""
         if not is_plain_name(name):
-            raise _InvalidHandlerError(f"{name!r} cannot be the name of ExtensionRuntimeSettings")
+            raise _InvalidHandlerError(
+                f"{shown(name)} cannot be the name of ExtensionRuntimeSettings"
+            )
         word = (element.attr("state") or RequestedState.ENABLED.value).lower()
         state = RequestedState.of(word)
         if state is RequestedState.UNKNOWN:
-            raise _InvalidHandlerError(f'State "{word}" of extension "{name}" is not known')
+            raise _InvalidHandlerError(f'State {shown(word)} of extension "{name}" is not known')
         entry = Settings(name, 0, state=state, dependency_level=levels.get(name, 0))
         _read_entry(element, entry, into, notes)
 
@@ -167,13 +170,15 @@ def _read_entry(
         value = parse_json(text, f'the settings of "{entry.name}"')
     except DocumentError as error:
         if not is_plain_name(word):
-            raise _InvalidHandlerError(f'seqNo {word!r} of "{entry.name}" is no number') from None
+            raise _InvalidHandlerError(
+                f'seqNo {shown(word)} of "{entry.name}" is no number'
+            ) from None
         notes.append(Note(f"Only the sequence number is used: {error}", None, entry.name))
         into.append(replace(entry, sequence_number=word))
         return
     number = parse_integer(word)
     if number is None:
-        raise _InvalidHandlerError(f'seqNo {word!r} of "{entry.name}" is not an integer')
+        raise _InvalidHandlerError(f'seqNo {shown(word)} of "{entry.name}" is not an integer')
     try:
         fields = Fields(value, f'the settings of "{entry.name}"')
         if not isinstance(fields.value("runtimeSettings"), list):
@@ -200,6 +205,12 @@ def _parse_level(depends: xml.Node, handler: Handler, notes: list[Note]) -> int:
     word = depends.attr("dependencyLevel") or ""
     level = parse_integer(word)
     if level is None:
-        notes.append(Note(f"Dependency level {word!r} is no number: 0 is used", None, handler.name))
+        notes.append(
+            Note(f"Dependency level {shown(word)} is no number: 0 is used", None, handler.name)
+        )
         return 0
     return level
+
+
+def _named(word: str) -> str:
+    return word if is_plain_name(word) else shown(word)

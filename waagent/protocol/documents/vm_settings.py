@@ -21,7 +21,7 @@ from waagent.protocol.documents.extensions import (
 )
 from waagent.protocol.documents.handlers import Handler, Note, RequestedState, Settings
 from waagent.protocol.documents.json_fields import Fields, parse_json
-from waagent.protocol.documents.names import is_plain_name
+from waagent.protocol.documents.names import is_plain_name, shown
 from waagent.protocol.documents.ticks import parse_ticks
 
 DOCUMENT = "vmSettings"
@@ -68,7 +68,7 @@ def _parse_plugin_version(fields: Fields) -> Version:
     try:
         return Version(text)
     except ValueError:
-        raise fields.error(f"{text!r} is no version", "hostGAPluginVersion") from None
+        raise fields.error(f"{shown(text)} is no version", "hostGAPluginVersion") from None
 
 
 def _parse_extensions(fields: Fields, plugin_version: Version) -> ExtensionsGoalState:
@@ -203,7 +203,7 @@ def _parse_multi(fields: Fields) -> tuple[tuple[Settings, ...], tuple[Note, ...]
     for depends in fields.objects("dependsOn"):
         name = depends.text("name")
         if name not in entries:
-            raise depends.error(f"{name!r} is no extension of this handler", "name")
+            raise depends.error(f"{shown(name)} is no extension of this handler", "name")
         level = depends.number("dependencyLevel")
         entries[name] = replace(entries[name], dependency_level=level)
         notes += _dependency_notes(depends, name)
@@ -241,5 +241,5 @@ def _parse_public(text: str, name: str) -> Any:
 def _plain_name(fields: Fields, key: str) -> str:
     text = fields.text(key)
     if not is_plain_name(text):  # it becomes part of file names
-        raise fields.error(f"{text!r} cannot be a name", key)
+        raise fields.error(f"{shown(text)} cannot be a name", key)
     return text

@@ -71,7 +71,7 @@ def test_handler_without_settings_is_valid(settings: str) -> None:
         (settings_of(MULTI + '<DependsOn dependencyLevel="1"/>'), "has no name"),
         (settings_of(MULTI.replace('name="one"', "")), "cannot be the name"),
         (settings_of(MULTI.replace('name="one"', 'name="../one"')), "cannot be the name"),
-        (settings_of(MULTI.replace('name="one"', 'name="one" state="on"')), 'State "on"'),
+        (settings_of(MULTI.replace('name="one"', 'name="one" state="on"')), "State 'on'"),
         (settings_of(MULTI.replace('seqNo="4"', "")), "no seqNo"),
         (settings_of(SINGLE.replace('"4"', '""')), "no seqNo"),
         (settings_of(SINGLE.replace('"4"', '"four"')), "not an integer"),

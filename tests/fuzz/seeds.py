@@ -1,0 +1,109 @@
+"""Small good documents with every element that the parsers look at, to be mutated."""
+
+from __future__ import annotations
+
+import json
+
+from waagent.protocol.dhcp_packet import render_discover
+
+GOAL_STATE = b"""<?xml version="1.0" encoding="utf-8"?>
+<GoalState><Version>2012-11-30</Version><Incarnation>1</Incarnation><Container>
+<ContainerId>c</ContainerId><RemoteAccessInfo> http://r </RemoteAccessInfo><RoleInstanceList>
+<RoleInstance><InstanceId>i</InstanceId><Configuration><ConfigName>a.1.b.xml</ConfigName>
+<HostingEnvironmentConfig>http://h</HostingEnvironmentConfig><SharedConfig>http://s</SharedConfig>
+<ExtensionsConfig>http://e?a&amp;b</ExtensionsConfig><Certificates>http://k</Certificates>
+</Configuration></RoleInstance></RoleInstanceList></Container></GoalState>"""
+
+VERSIONS = (
+    b"<Versions><Preferred><Version>2012-11-30</Version></Preferred>"
+    b"<Supported><Version>2010-12-15</Version></Supported></Versions>"
+)
+CERTIFICATES = (
+    b"<CertificateFile><Format>Pkcs7BlobWithPfxContents</Format>"
+    b"<Data>MIIO\ngwYJ</Data></CertificateFile>"
+)
+HOSTING = (
+    b'<HostingEnvironmentConfig><Incarnation instance="v"/><Role name="r"/>'
+    b'<Deployment name="d"/></HostingEnvironmentConfig>'
+)
+MANIFEST = b"""<PluginVersionManifest><Plugins><Plugin><Version>1.0</Version><Uris><Uri>u</Uri>
+</Uris><DisallowMajorVersionUpgrade>true</DisallowMajorVersionUpgrade></Plugin></Plugins>
+<InternalPlugins><Plugin><Version>2.0</Version></Plugin></InternalPlugins>
+</PluginVersionManifest>"""
+EXTENSIONS_CONFIG = b"""<Extensions version="1.0.0.0" goalStateIncarnation="1"><GuestAgentExtension>
+<GAFamilies><GAFamily><Name>Prod</Name><Version>1.2</Version><FromVersion>1.1</FromVersion>
+<IsVersionFromRSM>true</IsVersionFromRSM><IsVMEnabledForRSMUpgrades>x</IsVMEnabledForRSMUpgrades>
+<Uris><Uri>u</Uri></Uris></GAFamily></GAFamilies></GuestAgentExtension>
+<StatusUploadBlob statusBlobType="PageBlob">https://s/b?sv=1&amp;sig=S</StatusUploadBlob>
+<RequiredFeatures><RequiredFeature><Name>F</Name></RequiredFeature></RequiredFeatures><Plugins>
+<Plugin name="A.B" version="1.0" location="l" failoverlocation="f" state="enabled"
+encodedSignature="MII"><additionalLocations><additionalLocation>a</additionalLocation>
+</additionalLocations></Plugin><Plugin name="C.D" version="2.0" state="disabled"/></Plugins>
+<PluginSettings><Plugin name="A.B" version="1.0"><DependsOn dependencyLevel="1"/>
+<RuntimeSettings seqNo="4">{"runtimeSettings": [{"handlerSettings": {"publicSettings": {"a": 1},
+"protectedSettings": "SECRET", "protectedSettingsCertThumbprint": "AB"}}]}</RuntimeSettings>
+</Plugin><Plugin name="C.D" version="2.0"><DependsOn dependencyLevel="3" name="x"/>
+<ExtensionRuntimeSettings seqNo="2" name="x" state="enabled">{"runtimeSettings": []}
+</ExtensionRuntimeSettings></Plugin></PluginSettings>
+<InVMArtifactsProfileBlob>https://p/b?sig=S</InVMArtifactsProfileBlob>
+<InVMGoalStateMetaData inSvdSeqNo="9" createdOnTicks="637726657706205217" activityId="a"
+correlationId="c"/></Extensions>"""
+VM_SETTINGS = json.dumps(
+    {
+        "hostGAPluginVersion": "1.0.8.175",
+        "activityId": "a",
+        "inSvdSeqNo": 9,
+        "extensionsLastModifiedTickCount": 638852750771746340,
+        "extensionGoalStatesSource": "FastTrack",
+        "onHold": False,
+        "statusUploadBlob": {"statusBlobType": "PageBlob", "value": "https://s/b?sig=S"},
+        "requiredFeatures": [{"name": "F"}],
+        "gaFamilies": [{"Name": "Prod", "version": "1.2", "isVersionFromRSM": True, "uris": ["u"]}],
+        "extensionGoalStates": [
+            {
+                "name": "A.B",
+                "version": "1.0",
+                "location": "l",
+                "failoverlocation": "f",
+                "additionalLocations": ["a"],
+                "state": "enabled",
+                "settingsSeqNo": 5,
+                "settings": [
+                    {
+                        "protectedSettings": "SECRET",
+                        "protectedSettingsCertThumbprint": "AB",
+                        "publicSettings": '{"a":1}',
+                    }
+                ],
+                "dependsOn": [{"DependsOnExtension": [{"handler": "H"}], "dependencyLevel": 1}],
+            },
+            {
+                "name": "C.D",
+                "version": "2.0",
+                "state": "uninstall",
+                "isMultiConfig": True,
+                "settings": [{"seqNo": 0, "extensionName": "x", "extensionState": "enabled"}],
+                "dependsOn": [{"dependencyLevel": 2, "name": "x"}],
+            },
+        ],
+    }
+).encode()
+PROFILE = b'{"onHold": "true", "profileId": "p"}\0\0'
+REMOTE_ACCESS = (
+    b"<RemoteAccess><Version>1</Version><Incarnation>1</Incarnation><Users><User><Name>n</Name>"
+    b"<Password>cGFzcw==</Password><Expiration>Fri, 31 Jan 2025 10:00:00 GMT</Expiration></User>"
+    b"</Users></RemoteAccess>"
+)
+OVF = b"""<Environment xmlns="http://schemas.dmtf.org/ovf/environment/1"
+xmlns:wa="http://schemas.microsoft.com/windowsazure"><wa:ProvisioningSection>
+<wa:Version>1.0</wa:Version><wa:LinuxProvisioningConfigurationSet><wa:HostName>h</wa:HostName>
+<wa:UserName>u</wa:UserName><wa:UserPassword>SECRET</wa:UserPassword>
+<wa:CustomData>ZGF0YQ==</wa:CustomData><wa:SSH><wa:PublicKeys><wa:PublicKey><wa:Path>p</wa:Path>
+<wa:Fingerprint>F</wa:Fingerprint><wa:Value>ssh-rsa A</wa:Value></wa:PublicKey></wa:PublicKeys>
+<wa:KeyPairs><wa:KeyPair><wa:Path>p</wa:Path></wa:KeyPair></wa:KeyPairs></wa:SSH>
+</wa:LinuxProvisioningConfigurationSet></wa:ProvisioningSection><wa:PlatformSettingsSection>
+<wa:PlatformSettings><wa:ProvisionGuestAgent>true</wa:ProvisionGuestAgent></wa:PlatformSettings>
+</wa:PlatformSettingsSection></Environment>"""
+DHCP_OFFER = render_discover(b"\x00\x15\x5d\x38\xaa\x38", b"\xc6\xaa\xd1\x5d")[:-1] + bytes.fromhex(
+    "f504a83f8110 03040a000001 f91220a83f81100a000001150a01080a000001 7905000a000001 ff"
+)

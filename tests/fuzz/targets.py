@@ -1,0 +1,104 @@
+"""What is fuzzed: each ``parse_*``, what it may return, and good documents to begin with.
+
+A new wire document is one row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.fuzz import seeds
+from waagent.protocol import dhcp_packet
+from waagent.protocol.documents import (
+    artifacts_profile,
+    certificates,
+    extensions,
+    goalstate,
+    hosting,
+    manifest,
+    ovf,
+    redacted,
+    remoteaccess,
+    versions,
+    vm_settings,
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One parser; ``samples`` are real documents that join the seeds where they are present."""
+
+    parse: Callable[[bytes], object]
+    returns: type
+    seeds: tuple[bytes, ...]
+    samples: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return getattr(self.parse, "__name__", "target")
+
+
+CONFIGS = (
+    "wire/ext_conf_in_vm_metadata.xml",
+    "wire/ext_conf_sequencing.xml",
+    "wire/ext_conf_rsm_version.xml",
+    "wire/multi-config/ext_conf_with_multi_config.xml",
+)
+VM_SETTINGS = (
+    "hostgaplugin/vm_settings-no_status_upload_blob.json",
+    "hostgaplugin/vm_settings.json",
+)
+
+TARGETS = (
+    Target(
+        goalstate.parse_goal_state,
+        goalstate.GoalState,
+        (seeds.GOAL_STATE,),
+        ("wire/goal_state.xml", "wire/goal_state_remote_access.xml"),
+    ),
+    Target(
+        versions.parse_versions, versions.Versions, (seeds.VERSIONS,), ("wire/version_info.xml",)
+    ),
+    Target(
+        certificates.parse_certificates,
+        certificates.CertificateFile,
+        (seeds.CERTIFICATES,),
+        ("wire/certs_format_not_pfx.xml",),
+    ),
+    Target(
+        hosting.parse_hosting_environment,
+        hosting.HostingEnvironment,
+        (seeds.HOSTING,),
+        ("wire/hosting_env.xml",),
+    ),
+    Target(
+        manifest.parse_manifest, manifest.Manifest, (seeds.MANIFEST,), ("wire/ga_manifest.xml",)
+    ),
+    Target(
+        extensions.parse_extensions_config,
+        extensions.ExtensionsGoalState,
+        (seeds.EXTENSIONS_CONFIG,),
+        CONFIGS,
+    ),
+    Target(
+        vm_settings.parse_vm_settings, vm_settings.VmSettings, (seeds.VM_SETTINGS,), VM_SETTINGS
+    ),
+    Target(
+        artifacts_profile.parse_artifacts_profile,
+        artifacts_profile.ArtifactsProfile,
+        (seeds.PROFILE,),
+    ),
+    Target(
+        remoteaccess.parse_remote_access,
+        remoteaccess.RemoteAccess,
+        (seeds.REMOTE_ACCESS,),
+        ("wire/remote_access_two_accounts.xml",),
+    ),
+    Target(ovf.parse_ovf_env, ovf.OvfEnv, (seeds.OVF,), ("ovf/ovf-env.xml",)),
+    Target(ovf.without_password, bytes, (seeds.OVF,), ("ovf/ovf-env.xml",)),
+    Target(redacted.redact_extensions_config, bytes, (seeds.EXTENSIONS_CONFIG,), CONFIGS),
+    Target(redacted.redact_vm_settings, bytes, (seeds.VM_SETTINGS,), VM_SETTINGS),
+    Target(
+        dhcp_packet.parse_offer, dhcp_packet.DhcpOffer, (seeds.DHCP_OFFER,), ("dhcp/response.bin",)
+    ),
+)
