@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import http.client
 import json
 from collections.abc import Mapping
@@ -48,13 +49,19 @@ class Reply:
         return json.loads(self.body)
 
 
+@functools.lru_cache(maxsize=1)
+def transport_certificate() -> StoredCertificate:
+    """The certificate with which this client asks for secrets."""
+    return issue("Transport", "LinuxTransport")
+
+
 class Client:
     """Requests to one fabric."""
 
     def __init__(self, fabric: Fabric, timeout_s: float = 10.0) -> None:
         self.fabric = fabric
         self.timeout_s = timeout_s
-        self.transport: StoredCertificate = issue("Transport", "LinuxTransport")
+        self.transport = transport_certificate()
 
     def send(
         self,

@@ -7,6 +7,7 @@ Built from the ASN.1 up, since no library writes a PFX with several keys, an emp
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import hmac
 import os
@@ -83,6 +84,12 @@ def issue_set() -> tuple[StoredCertificate, ...]:
         tenant_certificate(),
         issue("PlatformCert", "Fabric Platform Certificate", with_key=False),
     )
+
+
+@functools.lru_cache(maxsize=1)
+def first_set() -> tuple[StoredCertificate, ...]:
+    """The set with which a machine starts, the same in one process: keys take time to make."""
+    return issue_set()
 
 
 def envelope(

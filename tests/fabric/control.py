@@ -19,7 +19,7 @@ class Control:
     def __init__(self, fabric: Fabric, address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
         self._server = _Server(address, fabric)
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )
 
     @property
@@ -55,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Whoever commands knows what they did."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """Ask for something."""
         parts = urlsplit(self.path)
         given = dict(parse_qsl(parts.query))
@@ -66,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._say(*run(fabric, "GET", parts.path, given))
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         """Tell it to do something."""
         length = self.headers.get("Content-Length", "0")
         try:

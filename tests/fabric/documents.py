@@ -65,8 +65,7 @@ def render_goal_state(vm: Vm, addresses: Addresses) -> bytes:
 def _deployment(vm: Vm) -> str:
     return (
         f"<Deployment name={quoteattr(vm.identity.deployment_id)} "
-        f'guid="{{{vm.identity.deployment_id}}}" incarnation="0" '
-        'isNonCancellableTopologyChangeEnabled="false">'
+        f'guid="{{{vm.identity.deployment_id}}}" incarnation="0">'
         '<Service name="FabricService" guid="{00000000-0000-0000-0000-000000000000}" />'
         f"<ServiceInstance name={quoteattr(vm.identity.deployment_id + '.0')} "
         'guid="{1b7a5e7d-32a2-4f0e-9e2b-9d6e8c7b5a43}" /></Deployment>'
@@ -91,7 +90,7 @@ def render_hosting_environment(vm: Vm, thumbprints: Iterable[str]) -> bytes:
         f'<Role guid="{{73d95f1c-6472-e58e-7a1a-523554e11d46}}" name={role} '
         'hostingEnvironmentVersion="1" software="" softwareType="ApplicationPackage" '
         'entryPoint="" parameters="" settleTimeSeconds="10" />'
-        '<HostingEnvironmentSettings name="full" Runtime="">'
+        '<HostingEnvironmentSettings name="full" runtime="">'
         '<CAS mode="full" /><PrivilegeLevel mode="max" /></HostingEnvironmentSettings>'
         "<ApplicationSettings /><ResourceReferences /></HostingEnvironmentConfig>"
     ).encode()

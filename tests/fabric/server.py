@@ -44,7 +44,7 @@ class Listener:
         self._lock = threading.Lock()
         self._server = _Server(address, self)
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )
 
     @property

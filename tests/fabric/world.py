@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from tests.fabric.addresses import Addresses
-from tests.fabric.certificates import OBSERVED_TRANSPORT, issue_set
+from tests.fabric.certificates import OBSERVED_TRANSPORT, first_set
 from tests.fabric.faults import FaultBoard
 from tests.fabric.model import Vm
 from tests.fabric.sealing import Sealer
@@ -50,7 +50,7 @@ class World:
         self.lock = threading.RLock()
         self.vm = vm
         self.addresses = addresses
-        self.sealer = Sealer(issue_set())
+        self.sealer = Sealer(first_set())
         self.transport = dict(OBSERVED_TRANSPORT)
         self.board = FaultBoard()
         self.blobs: dict[str, Blob] = {}
