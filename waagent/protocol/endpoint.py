@@ -81,7 +81,6 @@ class Detection:
         Raises ``EndpointNotFound`` after about an hour.
         """
         log.info("Detect protocol endpoint")
-        clean(self._context)
         for attempt in range(DETECTION_TRIES):
             if attempt:
                 log.info("Retry detect protocol: retry=%d", attempt)

@@ -142,9 +142,6 @@ class NativeProvisioning:
             allow_password=allow_password,
             client_alive_interval=os_conf.ssh_client_alive_interval_s,
         )
-        word = "Enabled" if allow_password else "Disabled"
-        log.info("%s SSH password-based authentication methods.", word)
-        log.info("Configured SSH client probing to keep connections alive.")
 
     def _deploy_public_key(self, user: str, key: PublicKey) -> None:
         log.info("Deploy ssh public key.")
