@@ -50,7 +50,7 @@ def seen_by_a_server(request: Request) -> list[list[str]]:
     class Answer(BaseHTTPRequestHandler):
         """Remembers the headers of its one request."""
 
-        def do_GET(self) -> None:  # noqa: N802 - the name that http.server asks for
+        def do_GET(self) -> None:
             """Answer with nothing."""
             seen.extend(list(header) for header in self.headers.items())
             self.send_response(200)
