@@ -17,22 +17,25 @@ from waagent.core.errors import CryptoError
 # What asn1crypto raises while a structure is read, which it does lazily: on any access.
 ASN1_ERRORS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
-MAX_ITERATIONS = 1_000_000
-"""For all password hashing of one file together: the fabric uses 2,000 a bag, the tools of today
-up to some 600,000. A million take a few seconds at worst."""
+MAX_COST = 4_000_000
+"""For all password hashing of one file, in iterations of PBKDF2, about a microsecond each. The
+fabric asks for 2,000 a bag, the tools of today for up to 600,000: some seconds at worst."""
+
+PKCS12_COST = 4  # an iteration of PKCS#12's own derivation is made here, not in a library
 
 
 class Budget:
-    """How many iterations one file may still ask for."""
+    """How much hashing one file may still ask for: the number is the sender's, the time ours."""
 
-    def __init__(self, iterations: int = MAX_ITERATIONS) -> None:
-        self._left = iterations
+    def __init__(self, cost: int = MAX_COST) -> None:
+        self._left = cost
 
-    def spend(self, iterations: int) -> None:
+    def spend(self, iterations: int, *, each: int = 1) -> None:
         """Take these off, or ``CryptoError`` when they are not there."""
-        if not 0 < iterations <= self._left:
-            raise CryptoError(f"it asks for {iterations} hash iterations, {self._left} are allowed")
-        self._left -= iterations
+        if not 0 < iterations * each <= self._left:
+            allowed = self._left // each
+            raise CryptoError(f"it asks for {iterations} hash iterations, {allowed} are allowed")
+        self._left -= iterations * each
 
 
 def open_cbc(algorithm: Any, key: bytes, sealed: bytes) -> bytes:

@@ -17,11 +17,18 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from waagent.core.errors import CryptoError
-from waagent.protocol.ciphers import ASN1_ERRORS, Budget, decrypt_cbc, pkcs12_key
+from waagent.protocol.ciphers import (
+    ASN1_ERRORS,
+    PKCS12_COST,
+    Budget,
+    decrypt_cbc,
+    pkcs12_key,
+)
 
 MAX_BAGS = 256
 MAX_NESTING = 4
 MAX_SALT = 1024
+MAX_KEY_BYTES = 8192  # RSA of 8192 bits has 4.7 KB; checking larger ones takes minutes
 
 # "Empty" is written in two ways: two zero bytes, or nothing at all.
 _EMPTY_PASSWORDS = (b"\x00\x00", b"")
@@ -183,7 +190,7 @@ def _attempts(algorithm: Any, sealed: bytes, budget: Budget) -> Iterator[bytes]:
 def _pbe_keys(algorithm: Any, size: int, budget: Budget) -> Iterator[tuple[bytes, bytes]]:
     salt, iterations = _salt(algorithm), algorithm.kdf_iterations
     for password in _EMPTY_PASSWORDS:
-        budget.spend(iterations)
+        budget.spend(iterations, each=PKCS12_COST)
         yield (
             pkcs12_key(password, salt, iterations, purpose=1, size=size),
             pkcs12_key(password, salt, iterations, purpose=2, size=8),
@@ -215,7 +222,7 @@ def _match(contents: _Contents) -> Bundle:
     for der in contents.keys:
         read = _read_key(der)
         if read is None:
-            notes.append("a private key is left out: its kind is not known")
+            notes.append("a private key is left out: its kind or size is not known")
         else:
             keys[read[0]] = read[1]
     pairs: dict[str, CertificateAndKey] = {}
@@ -234,7 +241,9 @@ def _match(contents: _Contents) -> Bundle:
 
 
 def _read_key(der: bytes) -> Optional[tuple[bytes, bytes]]:
-    """The key's public part (DER) and the key as PEM; ``None`` for a kind that is not known."""
+    """The key's public part (DER) and the key as PEM; ``None`` for a kind or size not known."""
+    if len(der) > MAX_KEY_BYTES:
+        return None
     try:
         key = serialization.load_der_private_key(der, password=None)
         public = key.public_key().public_bytes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from asn1crypto import cms, core, pkcs12
 from cryptography.hazmat.primitives import serialization
 
 from tests.support.pfx_files import (
@@ -20,8 +21,8 @@ from tests.support.pfx_files import (
     thumbprint,
 )
 from waagent.core.errors import CryptoError
-from waagent.protocol.ciphers import MAX_ITERATIONS
-from waagent.protocol.pfx import MAX_BAGS, Bundle, open_pfx
+from waagent.protocol.ciphers import MAX_COST
+from waagent.protocol.pfx import MAX_BAGS, MAX_KEY_BYTES, Bundle, open_pfx
 
 LOCKS = (Lock(), Lock(password=b""), Lock(scheme="pbes2"), Lock(iterations=2000))
 
@@ -92,6 +93,18 @@ def test_pfx_with_clear_bags_is_read_too() -> None:
     assert keys_by_thumbprint(bundle) == {thumbprint(der): True}
 
 
+@pytest.mark.parametrize("size", [100, MAX_KEY_BYTES + 1])
+def test_pfx_leaves_out_a_key_of_unknown_kind_or_size(size: int) -> None:
+    """The certificates stay usable."""
+    algorithm = b"\x30\x04\x06\x02\x2a\x03"  # 1.2.3, which means nothing
+    inner = core.Integer(0).dump() + algorithm + core.OctetString(b"x" * size).dump()
+    body = b"\x30" + core.OctetString(inner).dump()[1:]  # the same length, as a SEQUENCE
+    der = certificate(rsa_key(), "a")
+    bundle = open_pfx(pfx_of([clear_part([clear_key_bag(body), certificate_bag(der)])]))
+    assert keys_by_thumbprint(bundle) == {thumbprint(der): False}
+    assert bundle.notes == ("a private key is left out: its kind or size is not known",)
+
+
 def test_pfx_without_any_bag_is_an_empty_bundle() -> None:
     """A machine without certificates is no error."""
     assert open_pfx(pfx_of([clear_part([])])) == Bundle(())
@@ -123,7 +136,7 @@ def test_pfx_with_a_real_password_is_refused() -> None:
 def test_pfx_that_asks_for_too_much_hashing_is_refused_before_it_is_done(scheme: str) -> None:
     """The number is the sender's, the time is ours."""
     data = pfx_file([certificate(rsa_key(), "x")], [], Lock(scheme=scheme))
-    patched = _with_iterations(data, MAX_ITERATIONS + 1)
+    patched = _with_iterations(data, MAX_COST + 1)
     with pytest.raises(CryptoError, match="hash iterations"):
         open_pfx(patched)
 
@@ -144,8 +157,6 @@ def test_pfx_that_is_none_is_a_crypto_error(data: bytes) -> None:
 
 def _with_iterations(data: bytes, iterations: int) -> bytes:
     """The file with another number of iterations in the algorithm of its locked part."""
-    from asn1crypto import cms, core, pkcs12
-
     pfx = pkcs12.Pfx.load(data)
     safe = pkcs12.AuthenticatedSafe.load(pfx["auth_safe"]["content"].native)
     algorithm = safe[1]["content"]["encrypted_content_info"]["content_encryption_algorithm"]
