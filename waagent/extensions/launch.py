@@ -105,6 +105,8 @@ class Launcher:
 
     def run(self, call: Call, voice: Voice) -> None:
         """Run the command to its end; raises ``ExtensionError``, or ``Interrupted`` on stop."""
+        if self._context.stop.is_set():
+            raise Interrupted
         command = self._commands[call.operation]
         variables = call_environment(call, self._wire_address)
         voice.info("%s", command.announcement.format(call.line))
