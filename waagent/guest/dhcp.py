@@ -25,7 +25,7 @@ LARGEST_LEASE = 1024 * 1024
 MOST_LEASES = 100
 
 
-class Manager(enum.Enum):
+class NetworkDaemon(enum.Enum):
     """What keeps an interface configured."""
 
     NETWORKD = "systemd-networkd"
@@ -61,23 +61,23 @@ def find_leased_endpoint(system: System, client: DhcpClient) -> Optional[str]:
     return found
 
 
-def find_manager(system: System, interface: Interface) -> Optional[Manager]:
+def find_network_daemon(system: System, interface: Interface) -> Optional[NetworkDaemon]:
     """What manages the interface, by the state that each manager keeps; ``None`` if nothing does.
 
     The order matters: NetworkManager and wicked may run a dhclient of their own.
     """
     link = files.read_if_there(system.path(f"/run/systemd/netif/links/{interface.index}"))
     if link is not None and _says(link, "ADMIN_STATE", ("configured", "configuring")):
-        return Manager.NETWORKD
+        return NetworkDaemon.NETWORKD
     device = files.read_if_there(system.path(f"/run/NetworkManager/devices/{interface.index}"))
     if device is not None and _says(device, "managed", ("true", "1")):
-        return Manager.NETWORK_MANAGER
+        return NetworkDaemon.NETWORK_MANAGER
     if system.path(f"/run/wicked/leaseinfo.{interface.name}.dhcp.ipv4").exists():
-        return Manager.WICKED
-    for manager in (Manager.DHCPCD, Manager.DHCLIENT, Manager.UDHCPC):
+        return NetworkDaemon.WICKED
+    for manager in (NetworkDaemon.DHCPCD, NetworkDaemon.DHCLIENT, NetworkDaemon.UDHCPC):
         for process in find_processes(system, manager.value):
             # dhcpcd without arguments manages every interface
-            if interface.name in process.argv or manager is Manager.DHCPCD:
+            if interface.name in process.argv or manager is NetworkDaemon.DHCPCD:
                 return manager
     return None
 

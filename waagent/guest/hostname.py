@@ -17,7 +17,7 @@ from waagent.core import files
 from waagent.core.errors import CommandTimedOut, GuestError
 from waagent.core.system import System
 from waagent.guest import selinux
-from waagent.guest.dhcp import Manager, find_manager
+from waagent.guest.dhcp import NetworkDaemon, find_network_daemon
 from waagent.guest.interfaces import Interface, find_primary_interface
 from waagent.guest.profile import HostnameWriter, Profile
 
@@ -49,14 +49,14 @@ def set_hostname(system: System, profile: Profile, name: str) -> None:
         _set_kernel(system, name)
 
 
-def publish_hostname(system: System, name: str, *, record: Path) -> Optional[Manager]:
+def publish_hostname(system: System, name: str, *, record: Path) -> Optional[NetworkDaemon]:
     """Have the DHCP server learn the name, and record it; what was asked to say it, if anything.
 
     The record is written last: a start that finds another name there publishes again.
     """
     _refuse_bad(name)
     interface = find_primary_interface(system)
-    manager = find_manager(system, interface) if interface is not None else None
+    manager = find_network_daemon(system, interface) if interface is not None else None
     configure_dhcp_name(system, name)
     if interface is None or manager is None:
         log.info("Nothing manages the network, so nothing has to be told the host name")
@@ -217,13 +217,13 @@ def _at_next_start(_system: System, _interface: Interface) -> bool:
     return False  # its name is fixed when it starts, and starting it anew costs the address
 
 
-_RENEWALS: dict[Manager, Callable[[System, Interface], bool]] = {
-    Manager.NETWORKD: _by_networkctl,
-    Manager.NETWORK_MANAGER: _by_nmcli,
-    Manager.WICKED: _by_wicked,
-    Manager.DHCPCD: _by_dhcpcd,
-    Manager.DHCLIENT: _at_next_start,
-    Manager.UDHCPC: _at_next_start,
+_RENEWALS: dict[NetworkDaemon, Callable[[System, Interface], bool]] = {
+    NetworkDaemon.NETWORKD: _by_networkctl,
+    NetworkDaemon.NETWORK_MANAGER: _by_nmcli,
+    NetworkDaemon.WICKED: _by_wicked,
+    NetworkDaemon.DHCPCD: _by_dhcpcd,
+    NetworkDaemon.DHCLIENT: _at_next_start,
+    NetworkDaemon.UDHCPC: _at_next_start,
 }
 
 

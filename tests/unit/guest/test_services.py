@@ -1,0 +1,73 @@
+"""Services under each init system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.machine import Machine
+from tests.support.runner import fails, ok, times_out
+from waagent.guest import services
+from waagent.guest.services import Init
+
+SYSTEMD = ("/run/systemd/system",)
+
+
+def test_systemd_is_recognised_by_its_folder_and_not_by_its_program(tmp_path: Path) -> None:
+    assert services.init_of(Machine(folders=SYSTEMD).boot(tmp_path).system) is Init.SYSTEMD
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"), [("rc-service", Init.OPENRC), ("service", Init.SYSV)]
+)
+def test_other_init_systems_are_recognised_by_their_program(
+    tmp_path: Path, program: str, expected: Init
+) -> None:
+    guest = Machine(commands={(program,): ok(), ("systemctl",): ok()}).boot(tmp_path)
+    assert services.init_of(guest.system) is expected
+
+
+def test_service_is_refreshed_without_waiting_for_the_boot_on_systemd(tmp_path: Path) -> None:
+    guest = Machine(folders=SYSTEMD, commands={("systemctl",): ok()}).boot(tmp_path)
+    assert services.refresh(guest.system, "ssh")
+    assert guest.ran == [
+        ("systemctl", "--job-mode=ignore-dependencies", "try-reload-or-restart", "ssh")
+    ]
+
+
+def test_service_that_does_not_run_is_not_started_by_a_refresh(tmp_path: Path) -> None:
+    guest = Machine(commands={("rc-service", "sshd", "status"): fails(3)}).boot(tmp_path)
+    assert not services.refresh(guest.system, "sshd")
+    assert guest.ran == [("rc-service", "sshd", "status")]
+
+
+@pytest.mark.parametrize(
+    ("folders", "program", "expected"),
+    [
+        (SYSTEMD, "systemctl", ("systemctl", "restart", "x")),
+        ((), "rc-service", ("rc-service", "x", "restart")),
+        ((), "service", ("service", "x", "restart")),
+    ],
+)
+def test_service_is_restarted_by_what_the_init_system_offers(
+    tmp_path: Path, folders: tuple[str, ...], program: str, expected: tuple[str, ...]
+) -> None:
+    guest = Machine(folders=folders, commands={(program,): ok()}).boot(tmp_path)
+    assert services.restart(guest.system, "x")
+    assert guest.ran == [expected]
+
+
+def test_service_call_that_hangs_is_a_failure_and_no_error(tmp_path: Path) -> None:
+    guest = Machine(folders=SYSTEMD, commands={("systemctl",): times_out()}).boot(tmp_path)
+    assert not services.is_active(guest.system, "x")
+    assert not services.stop(guest.system, "x")
+
+
+def test_nothing_is_run_where_no_init_system_is_known(tmp_path: Path) -> None:
+    guest = Machine().boot(tmp_path)
+    assert not services.restart(guest.system, "x")
+    assert not services.refresh(guest.system, "x")
+    assert not services.is_active(guest.system, "x")
+    assert not services.stop(guest.system, "x")
+    assert guest.ran == []

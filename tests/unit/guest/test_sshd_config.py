@@ -1,0 +1,74 @@
+"""Editing sshd_config as text."""
+
+from __future__ import annotations
+
+import pytest
+
+from waagent.guest.sshd_config import set_directives
+
+NO = (
+    ("PasswordAuthentication", "no"),
+    ("ChallengeResponseAuthentication", "no"),
+    ("ClientAliveInterval", "180"),
+)
+THREE = "PasswordAuthentication no\nChallengeResponseAuthentication no\nClientAliveInterval 180\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "Port 22\n#PasswordAuthentication yes\n",
+            f"Port 22\n#PasswordAuthentication yes\n{THREE}",
+        ),
+        (
+            "PasswordAuthentication yes\nMatch User x\nPasswordAuthentication yes\n",
+            f"{THREE}Match User x\nPasswordAuthentication yes\n",
+        ),
+        ("Port 22\nMatch host a\nX\n", f"Port 22\n{THREE}Match host a\nX\n"),
+        (
+            "Port 22\nMatch host a\nX\nmatch all\n#c\n",
+            f"Port 22\nMatch host a\nX\nmatch all\n#c\n{THREE}",
+        ),
+        (
+            "Match user a\nX\nMatch all\nMatch user b\nY\nMatch user c\nZ\n",
+            f"Match user a\nX\nMatch all\n{THREE}Match user b\nY\nMatch user c\nZ\n",
+        ),
+        ("", THREE),
+        ("\n", f"\n{THREE}"),
+    ],
+)
+def test_directives_go_where_they_hold_for_everybody(before: str, after: str) -> None:
+    assert set_directives(before, NO) == after
+
+
+def test_directive_is_replaced_everywhere_outside_of_match_blocks() -> None:
+    text = "ClientAliveInterval 0\nMatch user a\nMatch all\nClientAliveInterval 9\n"
+    edited = set_directives(text, [("ClientAliveInterval", "180")])
+    assert edited == "ClientAliveInterval 180\nMatch user a\nMatch all\nClientAliveInterval 180\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["passwordauthentication yes", "  PasswordAuthentication yes", "PasswordAuthentication=yes"],
+)
+def test_directive_is_found_however_sshd_lets_it_be_written(line: str) -> None:
+    edited = set_directives(f"{line}\n", [("PasswordAuthentication", "no")])
+    assert edited == "PasswordAuthentication no\n"
+
+
+def test_longer_directive_with_the_same_start_is_another_one() -> None:
+    text = "ClientAliveIntervalX 1\n"
+    edited = set_directives(text, [("ClientAliveInterval", "180")])
+    assert edited == "ClientAliveIntervalX 1\nClientAliveInterval 180\n"
+
+
+def test_match_block_that_is_indented_is_a_match_block() -> None:
+    text = "Port 22\n  Match user a\n  PasswordAuthentication yes\n"
+    edited = set_directives(text, [("PasswordAuthentication", "no")])
+    assert edited == f"Port 22\nPasswordAuthentication no\n{text[8:]}"
+
+
+def test_editing_twice_changes_nothing_more() -> None:
+    once = set_directives("Port 22\nMatch host a\nX\n", NO)
+    assert set_directives(once, NO) == once
