@@ -46,17 +46,22 @@ def recipient_kind(sealed: bytes) -> str:
     return str(info["rid"].name)
 
 
+def transport_of(sealed: bytes) -> str:
+    """How the session key of an envelope is encrypted."""
+    info = cms.ContentInfo.load(sealed)["content"]["recipient_infos"][0].chosen
+    return str(info["key_encryption_algorithm"]["algorithm"].native)
+
+
 def certificates_of(pfx: bytes) -> set[bytes]:
     """Every certificate of a PFX with an empty password, as DER."""
-    store = pkcs12.load_pkcs12(pfx, b"")
-    found = [store.cert, *store.additional_certs]
+    _, certificate, others = pkcs12.load_key_and_certificates(pfx, b"")
     der = serialization.Encoding.DER
-    return {one.certificate.public_bytes(der) for one in found if one is not None}
+    return {one.public_bytes(der) for one in (certificate, *others) if one is not None}
 
 
 def key_of(pfx: bytes) -> rsa.RSAPrivateKey:
     """The first private key of a PFX with an empty password."""
-    key = pkcs12.load_pkcs12(pfx, b"").key
+    key = pkcs12.load_key_and_certificates(pfx, b"")[0]
     if not isinstance(key, rsa.RSAPrivateKey):
         raise AssertionError("the PFX holds no RSA key")
     return key

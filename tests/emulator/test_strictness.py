@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import json
 from typing import NamedTuple
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
 from tests.emulator.client import DETAILS, IMDS, PLAIN, PLUGIN, WIRE, XML_POST, Client
 from tests.fabric import Fabric
@@ -168,13 +172,8 @@ def test_certificates_need_a_transport_certificate_with_a_key_identifier(offende
 
 def certificate_without_key_identifier() -> str:
     """A self-signed certificate without extensions, as one line of base64."""
-    import datetime
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "LinuxTransport")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "LinuxTransport")])
     now = datetime.datetime.now(datetime.timezone.utc)
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name)
     builder = builder.public_key(key.public_key()).serial_number(1)

@@ -8,8 +8,15 @@ import json
 import pytest
 
 from tests.emulator.client import PLAIN, WIRE, XML_POST, Client
-from tests.emulator.opened import certificates_of, key_of, open_envelope, recipient_kind
+from tests.emulator.opened import (
+    certificates_of,
+    key_of,
+    open_envelope,
+    recipient_kind,
+    transport_of,
+)
 from tests.fabric import Dependency, Extension, JitUser, Settings
+from tests.fabric.certificates import OBSERVED_TRANSPORT, PKCS1
 
 ECHO = "Fabric.Test.Echo"
 
@@ -77,11 +84,29 @@ def test_certificates_are_enveloped_with_the_cipher_asked_for(client: Client, ci
     assert answer.findtext("Format") == "Pkcs7BlobWithPfxContents"
     sealed = base64.b64decode(answer.findtext("Data") or "")
     assert recipient_kind(sealed) == "subject_key_identifier"
+    assert transport_of(sealed) == dict(OBSERVED_TRANSPORT)[cipher]
     pfx = open_envelope(sealed, client.transport)
     given = client.fabric.world.sealer.certificates
     assert certificates_of(pfx) == {c.der for c in given}
     assert given[0].key is not None
     assert key_of(pfx).private_numbers() == given[0].key.private_numbers()
+
+
+def test_key_transport_can_be_another_than_the_observed_one(client: Client) -> None:
+    client.fabric.world.transport["AES128_CBC"] = PKCS1
+    answer = client.document("Certificates", **client.secret_headers()).xml
+    sealed = base64.b64decode(answer.findtext("Data") or "")
+    assert transport_of(sealed) == PKCS1
+    assert certificates_of(open_envelope(sealed, client.transport))
+
+
+def test_added_certificates_travel_in_the_same_pfx(client: Client) -> None:
+    client.fabric.platform.add_certificate("User")
+    answer = client.document("Certificates", **client.secret_headers()).xml
+    pfx = open_envelope(base64.b64decode(answer.findtext("Data") or ""), client.transport)
+    given = client.fabric.world.sealer.certificates
+    assert [c.key is None for c in given] == [False, True, False]
+    assert certificates_of(pfx) == {c.der for c in given}
 
 
 def test_certificates_are_others_after_a_rotation(client: Client) -> None:

@@ -1,9 +1,8 @@
 """The echo extension: a real handler package that records its calls and repeats its settings.
 
-The shell script reads what an extension is promised: HandlerEnvironment.json, the settings file
-of its sequence number, and the certificate files that open the protected part. Public settings:
-`echo` (the text to repeat), `exit` (the code of enable), `pause` (seconds that enable takes),
-`status` (what it reports), `silent` (write no status).
+It reads what an extension is promised: HandlerEnvironment.json, its settings file, certificates.
+Public settings: `echo` (the text to repeat), `exit` (the code of enable), `pause` (seconds that
+enable takes), `status` (what it reports), `silent` (write no status).
 """
 
 from __future__ import annotations
