@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.clock import ManualClock
 from tests.support.golden import recorded
+from tests.support.spool import spooled
 from tests.support.transport import ScriptedTransport, answers, no_answer
 from waagent.core.events import Events
 from waagent.protocol.exchange import Exchange
@@ -44,12 +45,6 @@ class Host:
         bodies = (json.loads(body) for body in self.transport.bodies(URL))
         observations = [one for body in bodies for one in body["Observations"]]
         return [(one["ObservationName"], one["IsHealthy"], one["Value"]) for one in observations]
-
-    def spooled(self) -> list[dict[str, Any]]:
-        """The events that were spooled, as name and value."""
-        files = sorted(self.spool.glob("*.tld")) if self.spool.is_dir() else []
-        documents = [json.loads(path.read_text(encoding="utf-8")) for path in files]
-        return [{p["name"]: p["value"] for p in d["parameters"]} for d in documents]
 
 
 def test_reports_of_a_first_boot_are_as_recorded(tmp_path: Path) -> None:
@@ -157,7 +152,7 @@ def test_bad_signal_is_an_event_too(tmp_path: Path) -> None:
     host = Host(tmp_path / "events")
     host.service.observe(HOST_VERSIONS, True)
     host.service.observe(HOST_VERSIONS, False, "", "why")
-    (event,) = host.spooled()
+    (event,) = spooled(host.spool)
     assert (event["Operation"], event["OperationSuccess"]) == ("HealthObservation", False)
     assert json.loads(event["Message"])["Value"] == "why"
 
