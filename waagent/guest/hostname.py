@@ -150,7 +150,7 @@ _WRITERS: dict[HostnameWriter, Callable[[System, str], bool]] = {
 
 def _set_kernel(system: System, name: str) -> None:
     try:
-        with system.path(KERNEL).open("r+", encoding="ascii") as stream:
+        with system.path(KERNEL).open("w", encoding="ascii") as stream:
             stream.write(name)
     except OSError as error:
         result = system.run("hostname", name, timeout_s=TIMEOUT_S)

@@ -178,7 +178,7 @@ def test_root_password_lock_is_given_up_after_a_while(tmp_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def holding(path: Path) -> Iterator[Callable[[], object]]:
+def holding(path: Path) -> Iterator[Callable[[], None]]:
     """A process that holds the lock until it is let go."""
     code = (
         "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX);"
@@ -186,12 +186,13 @@ def holding(path: Path) -> Iterator[Callable[[], object]]:
     )
     argv = [sys.executable, "-c", code, str(path)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-        assert holder.stdin is not None
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"locked\n"
+        stdin, stdout = holder.stdin, holder.stdout
+        assert stdin is not None
+        assert stdout is not None
+        assert stdout.readline() == b"locked\n"
 
         def let_go() -> None:
-            holder.stdin.close()
+            stdin.close()
             holder.wait()
 
         yield let_go

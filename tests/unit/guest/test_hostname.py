@@ -1,0 +1,206 @@
+"""Setting the host name, and having the DHCP server learn it without losing the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.machine import LOOPBACK, Guest, Machine, routes
+from tests.support.runner import Answer, Answers, Argv, fails, ok, times_out
+from waagent.core.errors import GuestError
+from waagent.guest import hostname
+from waagent.guest.dhcp import NetworkDaemon
+
+KERNEL = {"/proc/sys/kernel/hostname": "old-name\n", "/etc/hostname": "old-name\n"}
+ROUTES = {"/proc/net/route": routes(("eth0", "00000000", "0100000A", "0003", 0, "00000000"))}
+RECORD = "/var/lib/waagent/published_hostname"
+DHCLIENT = "/etc/dhcp/dhclient.conf"
+WICKED = "/etc/sysconfig/network/dhcp"
+HOSTNAMECTL = ("hostnamectl", "set-hostname", "vm-7", "--static")
+
+
+def test_hostname_is_written_for_the_next_start_and_told_to_the_kernel(tmp_path: Path) -> None:
+    guest = Machine("debian-12", files=KERNEL).boot(tmp_path)
+    hostname.set_hostname(guest.system, guest.profile, "vm-7")
+    assert guest.file("/etc/hostname") == "vm-7\n"
+    assert hostname.read_hostname(guest.system) == "vm-7"
+    assert guest.ran == []
+
+
+def test_hostname_file_is_made_where_there_is_none(tmp_path: Path) -> None:
+    guest = Machine(files={"/proc/sys/kernel/hostname": "a\n"}, folders=["/etc"]).boot(tmp_path)
+    hostname.set_hostname(guest.system, guest.profile, "vm-7")
+    assert guest.file("/etc/hostname") == "vm-7\n"
+
+
+def test_hostname_is_left_to_hostnamectl_where_the_distribution_does_so(tmp_path: Path) -> None:
+    guest = Machine("rhel-9.4", files=KERNEL, commands={HOSTNAMECTL: ok()}).boot(tmp_path)
+    hostname.set_hostname(guest.system, guest.profile, "vm-7")
+    assert guest.ran == [HOSTNAMECTL]
+    assert guest.file("/etc/hostname") == "old-name\n"
+
+
+@pytest.mark.parametrize("answer", [fails(1, "no bus"), times_out()])
+def test_hostname_is_written_by_us_when_hostnamectl_cannot(tmp_path: Path, answer: Answer) -> None:
+    guest = Machine("rhel-9.4", files=KERNEL, commands={HOSTNAMECTL: answer}).boot(tmp_path)
+    hostname.set_hostname(guest.system, guest.profile, "vm-7")
+    assert guest.file("/etc/hostname") == "vm-7\n"
+
+
+def test_hostname_is_told_to_the_kernel_by_a_program_where_we_may_not(tmp_path: Path) -> None:
+    guest = Machine(files={"/etc/hostname": "a\n"}, commands={("hostname",): ok()}).boot(tmp_path)
+    hostname.set_hostname(guest.system, guest.profile, "vm-7")
+    assert guest.ran == [("hostname", "vm-7")]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a b", "-x", "x-", 'a"b', "a;b", "a\nb", "x" * 254, "jürgen", "../x"]
+)
+def test_hostname_that_no_machine_can_have_changes_nothing(tmp_path: Path, name: str) -> None:
+    guest = Machine(files=KERNEL).boot(tmp_path)
+    with pytest.raises(GuestError, match="as a host name"):
+        hostname.set_hostname(guest.system, guest.profile, name)
+    with pytest.raises(GuestError, match="as a host name"):
+        publish(guest, name)
+    assert guest.file("/etc/hostname") == "old-name\n"
+
+
+def publish(guest: Guest, name: str = "vm-7") -> object:
+    return hostname.publish_hostname(guest.system, name, record=guest.path(RECORD))
+
+
+def managed(tmp_path: Path, files: dict[str, str], commands: dict[Argv, Answers]) -> Guest:
+    every = {**ROUTES, **files}
+    return Machine(files=every, folders=["/var/lib/waagent"], commands=commands).boot(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "argv", "expected"),
+    [
+        (
+            {"/run/systemd/netif/links/2": "ADMIN_STATE=configured\n"},
+            ("networkctl", "renew", "eth0"),
+            NetworkDaemon.NETWORKD,
+        ),
+        (
+            {"/run/NetworkManager/devices/2": "managed=true\n"},
+            ("nmcli", "device", "reapply", "eth0"),
+            NetworkDaemon.NETWORK_MANAGER,
+        ),
+        (
+            {"/run/wicked/leaseinfo.eth0.dhcp.ipv4": ""},
+            ("ifup", "eth0"),
+            NetworkDaemon.WICKED,
+        ),
+        (
+            {"/proc/9/comm": "dhcpcd\n", "/proc/9/cmdline": "dhcpcd\0"},
+            ("dhcpcd", "--rebind", "eth0"),
+            NetworkDaemon.DHCPCD,
+        ),
+    ],
+)
+def test_name_is_published_by_what_manages_the_link_in_its_own_way(
+    tmp_path: Path, files: dict[str, str], argv: Argv, expected: NetworkDaemon
+) -> None:
+    guest = managed(tmp_path, files, {argv: ok()})
+    assert publish(guest) is expected
+    assert guest.ran == [argv]
+    assert guest.file(RECORD) == "vm-7"
+
+
+def test_name_is_recorded_when_the_manager_cannot_renew(tmp_path: Path) -> None:
+    files = {"/run/systemd/netif/links/2": "ADMIN_STATE=configured\n"}
+    guest = managed(tmp_path, files, {("networkctl",): times_out()})
+    publish(guest)
+    assert guest.file(RECORD) == "vm-7"
+
+
+def test_name_changes_nothing_where_nothing_manages_the_network(tmp_path: Path) -> None:
+    guest = managed(tmp_path, {}, {})
+    assert publish(guest) is None
+    assert guest.ran == []
+    assert guest.file(RECORD) == "vm-7"
+
+
+def test_name_is_recorded_on_a_guest_without_a_network(tmp_path: Path) -> None:
+    guest = Machine(links=[LOOPBACK], folders=["/var/lib/waagent"]).boot(tmp_path)
+    assert publish(guest) is None
+    assert guest.file(RECORD) == "vm-7"
+
+
+def test_dhclient_is_told_the_name_and_not_restarted(tmp_path: Path) -> None:
+    files = {
+        "/proc/9/comm": "dhclient\n",
+        "/proc/9/cmdline": "dhclient\0-4\0eth0\0",
+        DHCLIENT: 'timeout 300;\n\nsend host-name "old";\nrequest subnet-mask;\n',
+    }
+    guest = managed(tmp_path, files, {})
+    assert publish(guest) is NetworkDaemon.DHCLIENT
+    assert guest.file(DHCLIENT) == (
+        'timeout 300;\n\nrequest subnet-mask;\nsend host-name "vm-7";\n'
+    )
+    assert guest.ran == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "send host-name = gethostname();",
+        'send host-name "<hostname>";',
+        " send host-name = gethostname() ;",
+    ],
+)
+def test_dhclient_that_sends_any_name_by_itself_is_left_alone(tmp_path: Path, line: str) -> None:
+    guest = Machine(files={DHCLIENT: f"{line}\n"}).boot(tmp_path)
+    assert not hostname.configure_dhcp_name(guest.system, "vm-7")
+    assert guest.file(DHCLIENT) == f"{line}\n"
+
+
+def test_dhclient_line_that_is_commented_out_does_not_count(tmp_path: Path) -> None:
+    guest = Machine(files={DHCLIENT: "#send host-name = gethostname();\n"}).boot(tmp_path)
+    assert hostname.configure_dhcp_name(guest.system, "vm-7")
+    assert not hostname.configure_dhcp_name(guest.system, "vm-7")
+    assert guest.file(DHCLIENT) == ('#send host-name = gethostname();\nsend host-name "vm-7";\n')
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('DHCLIENT_HOSTNAME_OPTION="AUTO"\n', 'DHCLIENT_HOSTNAME_OPTION="AUTO"\n'),
+        ("DHCLIENT_HOSTNAME_OPTION=AUTO\n", "DHCLIENT_HOSTNAME_OPTION=AUTO\n"),
+        ('DHCLIENT_HOSTNAME_OPTION="x"\nA=1\n', 'DHCLIENT_HOSTNAME_OPTION="vm-7"\nA=1\n'),
+        ("A=1\n", 'A=1\nDHCLIENT_HOSTNAME_OPTION="vm-7"\n'),
+    ],
+)
+def test_wicked_is_told_the_name_unless_it_sends_any_by_itself(
+    tmp_path: Path, before: str, after: str
+) -> None:
+    guest = Machine("sles-15.5", files={WICKED: before}).boot(tmp_path)
+    assert hostname.configure_dhcp_name(guest.system, "vm-7") is (before != after)
+    assert guest.file(WICKED) == after
+
+
+CLOUD_INIT = "/var/lib/cloud/data/set-hostname"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({RECORD: "recorded\n"}, "recorded"),
+        ({CLOUD_INIT: '{"hostname": "from-cloud-init"}'}, "from-cloud-init"),
+        ({CLOUD_INIT: '{"hostname": null}'}, "old-name"),
+        ({CLOUD_INIT: "[1"}, "old-name"),
+        ({CLOUD_INIT: "[1]"}, "old-name"),
+        ({RECORD: ""}, "old-name"),
+        ({}, "old-name"),
+    ],
+)
+def test_published_name_is_the_recorded_one_or_becomes_it(
+    tmp_path: Path, files: dict[str, str], expected: str
+) -> None:
+    every = {**KERNEL, **files}
+    guest = Machine(files=every, folders=["/var/lib/waagent"]).boot(tmp_path)
+    record = guest.path(RECORD)
+    assert hostname.read_published_hostname(guest.system, record=record) == expected
+    assert guest.file(RECORD).strip() == expected
