@@ -88,9 +88,13 @@ def _fill(value: bytes, block: int) -> bytes:
 
 
 def _triple_des(key: bytes) -> Any:
-    """3DES from where this release of cryptography keeps it; the old place warns."""
+    """3DES from where this release of cryptography keeps it; the old place warns.
+
+    A key for two keys is written out as three, which newer releases want to see.
+    """
+    whole = key + key[:8] if len(key) == 16 else key
     try:
         from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
     except ImportError:
-        return algorithms.TripleDES(key)
-    return TripleDES(key)
+        return algorithms.TripleDES(whole)
+    return TripleDES(whole)

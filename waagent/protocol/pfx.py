@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from asn1crypto import pkcs12, x509
+from asn1crypto import core, pkcs12, x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
@@ -108,7 +108,7 @@ def _read_part(part: Any, contents: _Contents) -> None:
             safe = _open(
                 info["content_encryption_algorithm"],
                 info["encrypted_content"].native,
-                pkcs12.SafeContents,
+                _SafeShape,
                 contents.budget,
             )
         except CryptoError as error:
@@ -141,18 +141,40 @@ def _read_bag(bag: Any, contents: _Contents) -> None:
             return
         contents.certificates.append(bytes(value["cert_value"]))
     elif kind == "key_bag":
-        contents.keys.append(value.untag().dump())  # without the bag's own explicit tag
+        contents.keys.append(_sequence(value.contents))
     elif kind == "pkcs8_shrouded_key_bag":
         try:
             key = _open(
                 value["encryption_algorithm"],
                 value["encrypted_data"].native,
-                pkcs12.PrivateKeyInfo,
+                _KeyShape,
                 contents.budget,
             )
-            contents.keys.append(key.dump())
         except CryptoError as error:
             contents.notes.append(f"a private key is left out: {error}")
+            return
+        contents.keys.append(_sequence(key.contents))
+
+
+class _KeyShape(core.SequenceOf):  # type: ignore[misc]
+    """The outer form of a PKCS#8 key. asn1crypto's own refuses all of a key it does not know."""
+
+    _child_spec = core.Any
+
+    def is_whole(self) -> bool:
+        """Whether it is a version, an algorithm and a key, whatever they are."""
+        return len(self) >= 3 and self[0].parse(core.Integer).native in (0, 1)
+
+
+class _SafeShape(pkcs12.SafeContents):  # type: ignore[misc]
+    def is_whole(self) -> bool:
+        """Whether it is a list of bags, of kinds that are known or not."""
+        return all(bag["bag_id"].native for bag in self)
+
+
+def _sequence(contents: bytes) -> bytes:
+    """A SEQUENCE of these contents, as DER."""
+    return b"\x30" + bytes(core.OctetString(contents).dump())[1:]
 
 
 def _open(algorithm: Any, sealed: bytes, structure: Any, budget: Budget) -> Any:
@@ -160,10 +182,10 @@ def _open(algorithm: Any, sealed: bytes, structure: Any, budget: Budget) -> Any:
     for plain in _attempts(algorithm, sealed, budget):
         try:
             opened = structure.load(plain, strict=True)
-            _ = opened.native  # all of it: a wrong key can leave a plausible beginning
-        except ASN1_ERRORS:
+            if opened.is_whole():
+                return opened
+        except ASN1_ERRORS:  # with another password the padding can be right by chance
             continue
-        return opened
     raise CryptoError("it is not encrypted with an empty password")
 
 

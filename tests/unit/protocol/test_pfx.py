@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 from asn1crypto import cms, core, pkcs12
 from cryptography.hazmat.primitives import serialization
@@ -100,9 +103,36 @@ def test_pfx_leaves_out_a_key_of_unknown_kind_or_size(size: int) -> None:
     inner = core.Integer(0).dump() + algorithm + core.OctetString(b"x" * size).dump()
     body = b"\x30" + core.OctetString(inner).dump()[1:]  # the same length, as a SEQUENCE
     der = certificate(rsa_key(), "a")
-    bundle = open_pfx(pfx_of([clear_part([clear_key_bag(body), certificate_bag(der)])]))
-    assert keys_by_thumbprint(bundle) == {thumbprint(der): False}
-    assert bundle.notes == ("a private key is left out: its kind or size is not known",)
+    for scheme in ("pbe", "pbes2"):
+        bundle = open_pfx(pfx_file([der], [body], Lock(scheme=scheme)))
+        assert keys_by_thumbprint(bundle) == {thumbprint(der): False}
+        assert bundle.notes == ("a private key is left out: its kind or size is not known",)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1"),
+        ("-keypbe", "PBE-SHA1-2DES", "-certpbe", "PBE-SHA1-2DES"),
+        ("-keypbe", "aes-128-cbc", "-certpbe", "aes-192-cbc", "-iter", "20000"),
+        ("-keypbe", "des-ede3-cbc", "-certpbe", "des-ede3-cbc"),
+        ("-keypbe", "NONE", "-certpbe", "NONE"),
+        ("-CSP", "Microsoft Software Key Storage Provider", "-LMK", "-nomac"),
+        (),
+    ],
+    ids=" ".join,
+)
+def test_pfx_made_by_openssl_is_read(options: tuple[str, ...], tmp_path: Path) -> None:
+    """With its attributes, its defaults and its older ciphers."""
+    key = rsa_key()
+    der = certificate(key, "tenant")
+    bundle = open_pfx(pfx_file([der], [key_der(key)]))
+    (tmp_path / "both.pem").write_bytes(bundle.pem())
+    argv = ["openssl", "pkcs12", "-export", "-in", "both.pem", "-passout", "pass:", *options]
+    made = subprocess.run(
+        [*argv, "-name", "TenantEncryptionCert"], cwd=tmp_path, capture_output=True, check=True
+    )
+    assert open_pfx(made.stdout) == bundle
 
 
 def test_pfx_without_any_bag_is_an_empty_bundle() -> None:
