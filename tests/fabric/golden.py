@@ -233,7 +233,7 @@ def differences(recorded: Iterable[Record], ours: Iterable[Record]) -> set[Diffe
 
 
 def _list(values: Iterable[str]) -> str:
-    return " | ".join(sorted(values))
+    return "; ".join(sorted(values))
 
 
 def _by_endpoint(records: Iterable[Record]) -> dict[str, dict[str, set[str]]]:
