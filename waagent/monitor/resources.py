@@ -14,6 +14,7 @@ from waagent.core.system import System
 from waagent.core.workers import Periodic
 
 PERIOD_S = 3600.0
+FIRST_AFTER_S = 60.0  # a machine that is being set up has other things to tell
 CATEGORY = "Memory"
 _LINE = re.compile(r"^(\w+):\s+(\d+) kB$", re.MULTILINE)
 
@@ -43,4 +44,4 @@ class MemoryReport:
 
 def periodics(memory: MemoryReport) -> list[Periodic]:
     """The measuring of the thread ``MonitorHandler``."""
-    return [Periodic("measure memory", PERIOD_S, memory.report)]
+    return [Periodic("measure memory", PERIOD_S, memory.report, FIRST_AFTER_S)]
