@@ -30,7 +30,8 @@ class Interpreter:
 def candidates(environment: Mapping[str, str]) -> Iterable[Path]:
     """Programs that may be a Python 3: those on the PATH, and those that pyenv keeps."""
     for folder in environment.get("PATH", "").split(":"):
-        if folder and Path(folder).is_dir():
+        # pyenv's shims are shell scripts for what is listed below anyway.
+        if folder and Path(folder).is_dir() and Path(folder).name != "shims":
             yield from sorted(p for p in Path(folder).iterdir() if _NAME.fullmatch(p.name))
     pyenv = Path(environment.get("PYENV_ROOT", Path.home() / ".pyenv"))
     yield from sorted(pyenv.glob("versions/*/bin/python3"))

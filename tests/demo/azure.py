@@ -79,6 +79,7 @@ def _open_fabric(vm: Vm, listener: Optional[Callable[[Entry], None]]) -> Fabric:
     return Fabric(vm, addresses=Addresses(), ports=ports, listener=listener)
 
 
-def render_hosts(hostname: str) -> str:
+def render_hosts(*hostnames: str) -> str:
     """The guest's /etc/hosts: storage has a name, and there is no DNS to ask."""
-    return f"127.0.0.1 localhost {hostname}\n::1 localhost\n{STORAGE_ADDRESS} {STORAGE_HOST}\n"
+    own = " ".join(hostnames)
+    return f"127.0.0.1 localhost {own}\n::1 localhost\n{STORAGE_ADDRESS} {STORAGE_HOST}\n"

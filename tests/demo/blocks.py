@@ -6,9 +6,12 @@ demonstration that is killed must leave none behind.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import struct
+import threading
+import time
 from pathlib import Path
 
 LOOP_SET_FD = 0x4C00
@@ -17,6 +20,7 @@ LOOP_CTL_GET_FREE = 0x4C82
 READ_ONLY, AUTOCLEAR = 1, 4
 _INFO = struct.Struct("QQQQQIIII64s64s32sQQ")
 _TRIES = 10
+RELEASE_WITHIN_S = 5.0
 
 
 class LoopDevice:
@@ -37,6 +41,25 @@ class LoopDevice:
     def close(self) -> None:
         """Let go; the kernel frees the device once it is mounted nowhere."""
         os.close(self._descriptor)
+
+
+def await_release(image: str) -> bool:
+    """Wait until no loop device holds an image; the kernel takes a moment after the last user."""
+    limit = time.monotonic() + RELEASE_WITHIN_S
+    while time.monotonic() < limit:
+        if image not in held_images():
+            return True
+        threading.Event().wait(0.02)
+    return False
+
+
+def held_images() -> set[str]:
+    """The files behind the loop devices of this machine."""
+    found = set()
+    for path in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with contextlib.suppress(OSError):  # it is gone meanwhile
+            found.add(path.read_text(encoding="utf-8").strip())
+    return found
 
 
 def _attach(backing: int, name: str) -> int:

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Callable, Optional
 
 from tests.demo.azure import NIC, ROUTER, Azure, render_hosts
-from tests.demo.plan import CHECKOUT, GuestPlan
+from tests.demo.plan import CHECKOUT, DRIVE, GuestPlan
 from tests.demo.process import FirstProcess
 from tests.fabric import Fabric, Vm, first_boot
 from tests.fabric.journal import Entry
@@ -39,6 +39,17 @@ MASKED = {
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files\n",
     "/etc/hostname": "unprovisioned\n",
 }
+# Where the kernel reads no disc format, mount(8) finds this helper for the type that the agent asks
+# for: the same files lie on the same device as squashfs.
+MOUNT_HELPER = """#!/bin/sh
+exec mount -i -t squashfs -o ro "$1" "$2"
+"""
+# The drive is a loop device, which knows no eject: what is ejected is gone, as from a real one.
+EJECT = f"""#!/bin/sh
+[ "$1" = {DRIVE} ] && exec rm {DRIVE}
+echo "eject: $1 is no drive" >&2
+exit 1
+"""
 LEASE_SCRIPT = """#!/bin/sh
 [ "$1" = bound ] || exit 0
 ip address add "$ip/$mask" dev "$interface" && ip route add default via "$router"
@@ -180,6 +191,11 @@ class Guest:
         return root.joinpath(*done)
 
     @property
+    def written(self) -> Path:
+        """A folder that holds just what differs from this machine; /run and /dev are not in it."""
+        return self._process.written
+
+    @property
     def processes(self) -> dict[int, tuple[int, str]]:
         """Every process of the guest: its parent and its command line."""
         found = {}
@@ -221,14 +237,16 @@ class Guest:
     def _plan(self, folder: Path) -> GuestPlan:
         write = write_iso if self._discs else write_squashfs
         image = write(self.media, folder / "media")
-        files = {**MASKED, "/etc/hosts": render_hosts("unprovisioned")}
+        files = {**MASKED, "/etc/hosts": render_hosts("unprovisioned", str(self.media.hostname))}
         files["/etc/waagent.conf"] = self._render_conf()
+        files["/usr/bin/eject"] = EJECT
+        if not self._discs:
+            files["/sbin/mount.iso9660"] = MOUNT_HELPER
         return GuestPlan(
             folder=str(folder),
             python=sys.executable,
             packages=sysconfig.get_path("purelib"),
             image=str(image),
-            mounted_as="" if self._discs else "squashfs",
             product_uuid=swap_bytes(self.vm.identity.vm_id),
             files={**files, **self._files},
         )

@@ -15,6 +15,7 @@ import socket
 import sys
 from typing import Any
 
+from tests.demo.blocks import await_release
 from tests.demo.namespaces import (
     CLONE_NEWIPC,
     CLONE_NEWNET,
@@ -39,12 +40,12 @@ class Init:
 
     def boot(self, plan: GuestPlan) -> None:
         """Build the view, take what must not be, and say that the guest stands."""
-        self._drive = build_view(plan)
+        self._view = build_view(plan)
         socket.sethostname(plan.hostname)
         confine()
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        self._say({"event": "up"})
+        self._say({"event": "up", "written": self._view.written})
 
     def serve(self) -> None:
         """Obey until the other side is gone; then the kernel ends all that is left."""
@@ -149,6 +150,7 @@ def main(argv: list[str]) -> int:
     control.sendall(json.dumps({"event": "born", "pid": pid}).encode() + b"\n")
     control.close()
     _, status = os.waitpid(pid, 0)
+    await_release(plan.image)
     shutil.rmtree(plan.folder, ignore_errors=True)
     return 0 if status == 0 else 1
 

@@ -9,22 +9,19 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DRIVE = "/dev/sr0"
-CDROM = "/mnt/cdrom/secure"
 
 
 @dataclass(frozen=True)
 class GuestPlan:
     """Where its view is built, and what in it differs from this machine.
 
-    `mounted_as` names a filesystem when the kernel cannot read discs: then the media is mounted
-    before the agent starts. `files` maps paths to texts; an empty one takes the file away.
+    `files` maps paths to texts: a script becomes executable, an empty text takes the file away.
     """
 
     folder: str
     python: str
     packages: str
     image: str
-    mounted_as: str = ""
     product_uuid: str = ""
     hostname: str = "unprovisioned"
     files: Mapping[str, str] = field(default_factory=dict)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any, Optional
 
 from tests.demo.plan import CHECKOUT, GuestPlan
@@ -49,6 +50,11 @@ class FirstProcess:
     def pid(self) -> int:
         """Its process id on this machine."""
         return int(self._events["born"]["pid"])
+
+    @property
+    def written(self) -> Path:
+        """The layer with everything that the guest wrote, as a folder for this process."""
+        return Path(f"/proc/{self.pid}/fd/{self._events['up']['written']}")
 
     def await_up(self) -> None:
         """Wait until the guest stands; `GuestFailed` says why it does not."""

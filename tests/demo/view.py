@@ -11,11 +11,12 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.demo.blocks import LoopDevice
 from tests.demo.namespaces import mount, pivot_root, unmount_lazily
-from tests.demo.plan import CDROM, CHECKOUT, DRIVE, GuestPlan
+from tests.demo.plan import CHECKOUT, DRIVE, GuestPlan
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
@@ -31,8 +32,16 @@ _PR_CAPBSET_DROP = 24
 _AZURE_TAG = "7783-7084-3265-9085-8269-3286-77"
 
 
-def build_view(plan: GuestPlan) -> LoopDevice:
-    """Make the view the root of this process and of all that it starts; returns the DVD drive."""
+@dataclass(frozen=True)
+class View:
+    """What has to stay open: the drive, and the layer that holds all that the guest wrote."""
+
+    drive: LoopDevice
+    written: int
+
+
+def build_view(plan: GuestPlan) -> View:
+    """Make the view the root of this process and of all that it starts."""
     drive = LoopDevice(Path(plan.image))
     mount("", "/", "", MS_REC | MS_PRIVATE)
     folder = Path(plan.folder)
@@ -47,13 +56,11 @@ def build_view(plan: GuestPlan) -> LoopDevice:
     pythons = (Path(plan.python), Path(plan.python).resolve())
     _bring_along(root, CHECKOUT, *(program.parent.parent for program in pythons))
     _make_fresh(root, plan)
+    written = os.open(folder / "system/upper", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     _enter(root)
     _make_proc()
     _freeze_sys()
-    if plan.mounted_as:
-        Path(CDROM).mkdir(parents=True, exist_ok=True)
-        mount(DRIVE, CDROM, plan.mounted_as, MS_RDONLY)
-    return drive
+    return View(drive, written)
 
 
 def confine() -> None:
@@ -147,7 +154,7 @@ def _make_fresh(root: Path, plan: GuestPlan) -> None:
     program = (CHECKOUT / "bin/waagent").read_text(encoding="utf-8").splitlines(keepends=True)
     _write(root, "/usr/sbin/waagent", "".join([f"#!{plan.python}\n", *program[1:]]), 0o755)
     for name, text in plan.files.items():
-        _write(root, name, text, 0o644)
+        _write(root, name, text, 0o755 if text.startswith("#!") else 0o644)
     os.sync()
 
 
