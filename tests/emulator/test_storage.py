@@ -72,6 +72,18 @@ def test_a_status_block_blob_is_taken_and_can_be_waited_for(client: Client) -> N
     assert item["status"] == "Ready"
 
 
+def test_a_configuration_and_a_version_can_be_waited_for(client: Client) -> None:
+    one, two = handler(seq_no=1), handler(seq_no=1)
+    for item, name in ((one, "one"), (two, "two")):
+        item["runtimeSettingsStatus"]["extensionName"] = name
+    body = json.dumps(document(one, two)).encode()
+    put(client, block_headers(body), body)
+    found = client.fabric.await_extension(ECHO, seq_no=1, config="two", version="1.0.0", within_s=0)
+    assert found["runtimeSettingsStatus"]["extensionName"] == "two"
+    with pytest.raises(AssertionError, match="cannot wait longer"):
+        client.fabric.await_extension(ECHO, seq_no=1, config="two", version="9", within_s=0)
+
+
 def test_a_status_page_blob_is_taken_when_its_last_page_is_written(client: Client) -> None:
     client.fabric.platform.change(blob_type="PageBlob")
     body = json.dumps(document(handler())).encode()

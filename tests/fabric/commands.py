@@ -210,7 +210,8 @@ def package(fabric: Fabric, given: Given) -> Any:
 
 def wait(fabric: Fabric, given: Given) -> Any:
     """Wait for Ready, for requests to an endpoint, or for an extension's status."""
-    _take(given, "for", "endpoint", "count", "since", "name", "seq_no", "status", "within_s")
+    _take(given, "for", "endpoint", "count", "since", "name", "seq_no", "status", "version",
+          "config", "within_s")  # fmt: skip
     within_s = float(given.get("within_s", DEADLINE_S))
     waits: dict[str, Callable[[], Any]] = {
         "ready": lambda: asdict(fabric.await_ready(within_s)),
@@ -223,7 +224,8 @@ def wait(fabric: Fabric, given: Given) -> Any:
         ],
         "extension": lambda: fabric.await_extension(
             str(given.get("name", ECHO)), seq_no=int(given.get("seq_no", 0)),
-            status=str(given.get("status", "success")), within_s=within_s,
+            status=str(given.get("status", "success")), version=given.get("version"),
+            config=given.get("config"), within_s=within_s,
         ),
         "status": lambda: fabric.await_status(
             since=int(given.get("since", 0)), within_s=within_s

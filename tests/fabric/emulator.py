@@ -150,17 +150,31 @@ class Fabric:
         return found
 
     def await_extension(
-        self, name: str, *, seq_no: int, status: str = "success", within_s: float = DEADLINE_S
+        self,
+        name: str,
+        *,
+        seq_no: int,
+        status: str = "success",
+        version: Optional[str] = None,
+        config: Optional[str] = None,
+        within_s: float = DEADLINE_S,
     ) -> dict[str, Any]:
-        """Wait until an extension reports a state for a sequence number; return its item."""
+        """Wait until an extension reports a state for a sequence number; return its item.
 
-        def item(document: dict[str, Any]) -> Optional[dict[str, Any]]:
-            return next((i for i in handler_items(document, name) if fits(i)), None)
+        `version` asks for one version of the handler, `config` for one of several configurations.
+        """
 
         def fits(one: dict[str, Any]) -> bool:
             runtime = one.get("runtimeSettingsStatus", {})
             found = runtime.get("settingsStatus", {}).get("status", {}).get("status")
-            return bool(runtime.get("sequenceNumber") == seq_no and found == status)
+            return (
+                (runtime.get("sequenceNumber"), found) == (seq_no, status)
+                and runtime.get("extensionName") == config
+                and version in {None, one.get("handlerVersion")}
+            )
+
+        def item(document: dict[str, Any]) -> Optional[dict[str, Any]]:
+            return next((i for i in handler_items(document, name) if fits(i)), None)
 
         document = self.await_status(item, within_s=within_s)
         return next(i for i in handler_items(document, name) if fits(i))
