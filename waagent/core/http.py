@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO, Optional, Protocol
+from typing import Any, BinaryIO, Optional, Protocol
 from urllib.parse import urlsplit
 
 import urllib3
@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError, LocationParseError
 
 from waagent.core.clock import Clock
 from waagent.core.context import Address
-from waagent.core.errors import HttpError, Unreachable
+from waagent.core.errors import GuestError, HttpError, Unreachable
 from waagent.core.proxy import ProxyRules
 from waagent.core.redact import without_query
 
@@ -101,6 +101,7 @@ class UrllibTransport:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("only http and https URLs are known")
         pool, target = self._pool(request)
+        pool.ConnectionCls = _verbatim(pool.ConnectionCls, target)
         with pool:
             answer = pool.urlopen(
                 request.method,
@@ -165,13 +166,35 @@ class UrllibTransport:
             if self._clock.monotonic() > deadline:
                 raise TimeoutError(f"the answer took longer than {SLOWEST_S:g} s")
             if streaming and sink is not None:
-                sink.write(piece)
+                _store(sink, piece)
             else:
                 collected += piece
         expected = answer.headers.get("Content-Length")
         if expected is not None and expected.isdigit() and size < int(expected):
             raise ConnectionError(f"the answer was cut short: {size} of {expected} bytes")
         return bytes(collected)
+
+
+def _verbatim(connection: Any, target: str) -> Any:
+    """The connection class, but sending the target as it stands.
+
+    urllib3 would normalise it, and a signed URL must not change (spec WIRE 3.1, 2.5).
+    """
+
+    class Verbatim(connection):  # type: ignore[misc]
+        def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+            del url
+            super().putrequest(method, target, *args, **kwargs)
+
+    return Verbatim
+
+
+def _store(sink: BinaryIO, piece: bytes) -> None:
+    """Write to the sink; a full disk is no fault of the network and must not be retried."""
+    try:
+        sink.write(piece)
+    except OSError as error:
+        raise GuestError(f"cannot store what was downloaded: {error}; is the disk full?") from error
 
 
 def _why(error: Exception) -> str:
