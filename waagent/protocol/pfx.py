@@ -58,13 +58,6 @@ class Bundle:
     pairs: tuple[CertificateAndKey, ...]
     notes: tuple[str, ...] = ()
 
-    def pem(self) -> bytes:
-        """Everything as one PEM text, keys after their certificates: it holds secrets."""
-        parts = [
-            part for pair in self.pairs for part in (pair.certificate_pem, pair.private_key_pem)
-        ]
-        return b"".join(part for part in parts if part is not None)
-
 
 @dataclass
 class _Contents:

@@ -127,7 +127,8 @@ def test_pfx_made_by_openssl_is_read(options: tuple[str, ...], tmp_path: Path) -
     key = rsa_key()
     der = certificate(key, "tenant")
     bundle = open_pfx(pfx_file([der], [key_der(key)]))
-    (tmp_path / "both.pem").write_bytes(bundle.pem())
+    (pair,) = bundle.pairs
+    (tmp_path / "both.pem").write_bytes(pair.certificate_pem + (pair.private_key_pem or b""))
     argv = ["openssl", "pkcs12", "-export", "-in", "both.pem", "-passout", "pass:", *options]
     made = subprocess.run(
         [*argv, "-name", "TenantEncryptionCert"], cwd=tmp_path, capture_output=True, check=True
@@ -138,14 +139,6 @@ def test_pfx_made_by_openssl_is_read(options: tuple[str, ...], tmp_path: Path) -
 def test_pfx_without_any_bag_is_an_empty_bundle() -> None:
     """A machine without certificates is no error."""
     assert open_pfx(pfx_of([clear_part([])])) == Bundle(())
-
-
-def test_pfx_pem_holds_certificates_and_keys() -> None:
-    """For Certificates.pem, which other products read."""
-    key = rsa_key()
-    pem = open_pfx(pfx_file([certificate(key, "a")], [key_der(key)])).pem()
-    assert pem.count(b"-----END CERTIFICATE-----\n") == 1
-    assert pem.count(b"-----END PRIVATE KEY-----\n") == 1
 
 
 def test_pfx_key_is_not_shown_by_repr() -> None:
