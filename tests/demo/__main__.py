@@ -1,4 +1,7 @@
-"""`make demo`: a first boot, told as it happens. The code is 1 when anything went wrong."""
+"""`make demo`: a first boot, told as it happens. The code is 1 when anything went wrong.
+
+Told to end, by Ctrl-C or a signal, it takes away what it made and says so.
+"""
 
 from __future__ import annotations
 
@@ -85,8 +88,8 @@ def introduce(guest: Guest, discs: bool) -> None:
         f"  machine  {system}\n"
         f"  guest    its own mount, network, pid, ipc and uts namespaces; what it writes stays in\n"
         f"           memory and goes with it\n"
-        f"  fabric   168.63.129.16, 169.254.169.254, storage and DHCP, at the other end of a cable\n"
-        f"           that leads nowhere else\n"
+        f"  fabric   168.63.129.16, 169.254.169.254, storage and DHCP, behind a cable that leads\n"
+        f"           nowhere else\n"
         f"  address  {guest.vm.identity.private_ip}, set {lease}\n"
         f"  media    {media}\n",
         flush=True,
@@ -194,16 +197,17 @@ def tell(guest: Guest, private_key: str, narrator: Narrator) -> int:
 
 def main() -> int:
     """Tell the story, then see that this machine is as it was."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     began = time.monotonic()
     before = outside.observe()
     discs = can_read_discs()
     private_key, public_key = make_key()
     narrator = Narrator()
     listener = Story(narrator.tell_event)
+    guest = Guest(first_boot(), make_media(public_key), listener=listener, discs=discs)
     try:
-        with Guest(first_boot(), make_media(public_key), listener=listener, discs=discs) as guest:
+        with guest:
             introduce(guest, discs)
             misses = tell(guest, private_key, narrator)
     except (Failed, GuestFailed, OSError) as e:
@@ -212,15 +216,13 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nInterrupted", file=sys.stderr)
         misses = 1
-    changed = outside.differences(before, outside.observe())
-    if changed:
-        print(f"\nThis machine has changed: {', '.join(changed)}", file=sys.stderr)
-    seconds = time.monotonic() - began
-    verdict = "The demonstration failed" if misses or changed else "All well"
-    print(
-        f"\n{verdict}; nothing is left behind; {seconds:.1f} s" if not changed else f"\n{verdict}"
-    )
-    return 1 if misses or changed else 0
+    left = [*outside.differences(before, outside.observe()), *guest.leftovers()]
+    if left:
+        print(f"\nThis machine is not as it was: {', '.join(left)}", file=sys.stderr)
+    verdict = "The demonstration failed" if misses or left else "All well"
+    behind = "" if left else "; nothing is left behind"
+    print(f"\n{verdict}{behind}; {time.monotonic() - began:.1f} s")
+    return 1 if misses or left else 0
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Callable, Optional
 
 from tests.demo.azure import NIC, ROUTER, Azure, render_hosts
+from tests.demo.blocks import held_images
 from tests.demo.plan import CHECKOUT, DRIVE, GuestPlan
 from tests.demo.process import FirstProcess
 from tests.fabric import Fabric, Vm, first_boot
@@ -209,15 +210,22 @@ class Guest:
                 found[int(folder.name)] = (int(fields[1]), words)
         return found
 
+    def leftovers(self) -> list[str]:
+        """What is left of it on this machine after it was closed: nothing, if all is well."""
+        if self._folder is None:
+            return []
+        images = [image for image in held_images() if image.startswith(f"{self._folder}/")]
+        return [*images, *([str(self._folder)] if self._folder.exists() else [])]
+
     def close(self) -> None:
         """End the guest and the fabric, and remove the folder on which they stood."""
         if self._azure is not None:
             self._azure.close()
         if self._first is not None:
             self._first.close()
-        elif self._folder is not None:
+        elif self._folder is not None and self._folder.exists():
             shutil.rmtree(self._folder)  # who made the guest would have removed it
-        self._first, self._azure, self._folder = None, None, None
+        self._first, self._azure = None, None
 
     @property
     def _process(self) -> FirstProcess:

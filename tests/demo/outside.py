@@ -6,8 +6,6 @@ import hashlib
 import socket
 from pathlib import Path
 
-from tests.demo.blocks import held_images
-
 FILES = (
     "/etc/passwd",
     "/etc/shadow",
@@ -29,7 +27,6 @@ def observe() -> dict[str, str]:
         "interfaces": " ".join(sorted(name for _, name in socket.if_nameindex())),
         "mounts": _mounts(),
         "routes": Path("/proc/net/route").read_text(encoding="utf-8"),
-        "loop devices": " ".join(sorted(held_images())),
     }
     facts.update({name: _digest(Path(name)) for name in FILES})
     facts.update({name: _listing(Path(name)) for name in FOLDERS})
