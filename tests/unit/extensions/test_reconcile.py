@@ -9,7 +9,8 @@ import pytest
 
 from tests.unit.extensions.world import NAME, World, goal, one, package
 from waagent.core.commands import MARKER
-from waagent.core.conf import Conf, ExtensionsConf
+from waagent.core.conf import Conf
+from waagent.core.conf_service import ExtensionsConf
 from waagent.extensions.state import HandlerState, read_state
 from waagent.protocol.documents.handlers import RequestedState
 
@@ -68,7 +69,7 @@ def test_new_settings_only_enable(world: World) -> None:
 
 def test_handler_gets_the_recorded_environment_and_nothing_of_ours(tmp_path: Path) -> None:
     """As extension-calls.txt has it: neither more nor fewer of our names."""
-    world = World(tmp_path, **{MARKER[0]: MARKER[1]})
+    world = World(tmp_path, environment={MARKER[0]: MARKER[1]})
     world.store.publish("1.0.0", package())
     world.extensions.process(goal(one(7)))
     folder = str(world.home("1.0.0").folder)
@@ -284,10 +285,8 @@ def test_command_log_has_the_commands_and_only_this_handlers_records(world: Worl
     assert f"[{NAME}-1.0.0] Enable extension: [bin/run.sh enable]" in text
     assert "Command: bin/run.sh enable\n[stdout]\nout of enable\n[stderr]\nerr of enable" in text
     assert "B.Other" not in text
-    (event,) = [e for e in world.events("Enable") if e["Duration"] and e["Name"] == NAME] or [
-        e for e in world.events("Enable") if e["Message"].startswith("Command:")
-    ][:1]
-    assert event["Version"] == "1.0.0"
+    enabled = [e for e in world.events("Enable") if e["Message"].startswith("Command:")]
+    assert [(e["Name"], e["Version"]) for e in enabled] == [(NAME, "1.0.0"), ("B.Other", "1.0.0")]
     variables = world.events("Install")[0]["Message"].partition("environment variables: ")[2]
     assert json.loads(variables)["ConfigSequenceNumber"] == "0"
 

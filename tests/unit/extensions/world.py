@@ -153,9 +153,15 @@ class PackageStore:
 class World:
     """A guest in a folder with an extensions room of its own."""
 
-    def __init__(self, root: Path, conf: Optional[Conf] = None, **environment: str) -> None:
+    def __init__(
+        self,
+        root: Path,
+        conf: Optional[Conf] = None,
+        *,
+        environment: Optional[Mapping[str, str]] = None,
+    ) -> None:
         self.clock = ProcessClock()
-        variables = {"PATH": PATH, "LANG": "C.UTF-8", **environment}
+        variables = {"PATH": PATH, "LANG": "C.UTF-8", **(environment or {})}
         system = System(root, ProcessRunner(variables), self.clock, variables)
         conf = conf or Conf()
         paths = make_paths(system, conf)
