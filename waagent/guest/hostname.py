@@ -29,14 +29,15 @@ CLOUD_INIT = "/var/lib/cloud/data/set-hostname"
 DHCLIENT_CONFS = ("/etc/dhcp/dhclient.conf", "/etc/dhcp3/dhclient.conf", "/etc/dhclient.conf")
 WICKED_CONF = "/etc/sysconfig/network/dhcp"
 TIMEOUT_S = 30.0
+LONGEST = 4096  # /proc/sys refuses to be read with a large buffer
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _AUTOMATIC = re.compile(r"^\s*send\s+host-name\b.*(<hostname>|gethostname.*[(),])", re.MULTILINE)
 _WICKED_KEY = "DHCLIENT_HOSTNAME_OPTION"
 
 
 def read_hostname(system: System) -> str:
-    """The name that the kernel has now."""
-    return (files.read_if_there(system.path(KERNEL)) or "").strip()
+    """The name that the kernel has now; empty where the guest hides it."""
+    return (files.read_if_there(system.path(KERNEL), limit=LONGEST) or "").strip()
 
 
 def set_hostname(system: System, profile: Profile, name: str) -> None:

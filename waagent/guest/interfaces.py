@@ -73,7 +73,7 @@ def parse_local_addresses(text: str) -> tuple[str, ...]:
         match = _LEAF.search(line)
         if match:
             leaf = match[1]
-        elif leaf and "host LOCAL" in line:
+        elif leaf and "/32 host LOCAL" in line:
             found[leaf] = None
     return tuple(found)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from waagent.core import files
+from waagent.core.errors import GuestError
 from waagent.core.system import System
 
+LARGEST = 1024 * 1024
 COMM_LENGTH = 15  # the kernel cuts names there
 
 
@@ -36,8 +39,14 @@ def _matching(system: System, name: str) -> Iterator[Process]:
     for entry in folder.iterdir():
         if not entry.name.isdigit():
             continue
-        comm = (files.read_if_there(entry / "comm") or "").rstrip("\n")
-        if comm != name[:COMM_LENGTH]:
-            continue
-        command = files.read_if_there(entry / "cmdline") or ""
-        yield Process(int(entry.name), tuple(command.rstrip("\0").split("\0")))
+        if _read(entry / "comm").rstrip("\n") == name[:COMM_LENGTH]:
+            command = _read(entry / "cmdline")
+            yield Process(int(entry.name), tuple(command.rstrip("\0").split("\0")))
+
+
+def _read(path: Path) -> str:
+    """The text; empty for a process that ended, and for a command line without end."""
+    try:
+        return files.read_text(path, limit=LARGEST)
+    except (OSError, GuestError):
+        return ""

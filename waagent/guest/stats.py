@@ -9,7 +9,9 @@ from waagent.core import files
 from waagent.core.system import System
 from waagent.guest.release import Release
 
+LARGEST = 1024 * 1024  # /proc/sys refuses to be read with a larger buffer
 _TOTAL = re.compile(r"^MemTotal:\s+(\d+) kB", re.MULTILINE)
+_PROCESSOR = re.compile(r"^processor\s*:", re.MULTILINE)
 
 
 def os_version_text(system: System, release: Release) -> str:
@@ -31,7 +33,7 @@ def processors(system: System) -> int:
         match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
         if match:
             count += int(match[2] or match[1]) - int(match[1]) + 1
-    return max(count, 1)
+    return count or max(1, len(_PROCESSOR.findall(_read(system, "/proc/cpuinfo"))))
 
 
 def uptime_s(system: System) -> float:
@@ -49,4 +51,4 @@ def architecture() -> str:
 
 
 def _read(system: System, path: str) -> str:
-    return (files.read_if_there(system.path(path)) or "").strip()
+    return (files.read_if_there(system.path(path), limit=LARGEST) or "").strip()

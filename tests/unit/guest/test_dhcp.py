@@ -76,6 +76,11 @@ def test_pids_of_the_client_are_found_though_the_kernel_cuts_its_name(tmp_path: 
     assert not processes.is_running(guest.system, 81)
 
 
+def test_process_with_a_command_line_without_end_has_none(tmp_path: Path) -> None:
+    guest = Machine(files=process(80, "dhclient", "x" * (processes.LARGEST + 1))).boot(tmp_path)
+    assert dhcp.find_pids(guest.system, guest.profile.dhcp) == (80,)
+
+
 @pytest.mark.parametrize(
     ("files", "expected"),
     [

@@ -32,8 +32,10 @@ TRIE = """Main:
            /32 link BROADCAST
      |-- 10.0.1.7
         /32 host LOCAL
-     |-- 127.0.0.1
-        /32 host LOCAL
+        |-- 127.0.0.0
+           /8 host LOCAL
+        |-- 127.0.0.1
+           /32 host LOCAL
 Local:
      |-- 10.0.0.4
         /32 host LOCAL

@@ -31,6 +31,12 @@ def test_processors_that_are_online_are_counted(tmp_path: Path, online: str, exp
     assert stats.processors(guest.system) == expected
 
 
+def test_processors_are_counted_in_cpuinfo_where_sysfs_is_hidden(tmp_path: Path) -> None:
+    text = "processor\t: 0\nmodel name\t: x\n\nprocessor\t: 1\nmodel name\t: processor\n"
+    guest = Machine(files={"/proc/cpuinfo": text}).boot(tmp_path)
+    assert stats.processors(guest.system) == 2
+
+
 @pytest.mark.parametrize(("text", "expected"), [("12.5 20.1\n", 12.5), ("", 0.0), ("x y", 0.0)])
 def test_uptime_is_the_kernels(tmp_path: Path, text: str, expected: float) -> None:
     guest = Machine(files={"/proc/uptime": text}).boot(tmp_path)

@@ -1,0 +1,1 @@
+"""The real agent, or parts of it, against the emulator and real programs."""
