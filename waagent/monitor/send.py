@@ -62,11 +62,13 @@ class Sender:
     def give_back(self) -> int:
         """Put what waits into the spool again, for the next process; says how many events.
 
-        For the end of the process, when neither collector nor sender runs any more.
+        For the end of the process, when neither collector nor sender should run any more; a
+        sender that did not stop in time does no harm.
         """
-        events = [event for batch in self._waiting for event in batch.events]
-        events += self._outbox.take_all()
+        waiting = list(self._waiting)
         self._waiting.clear()
+        events = [event for batch in waiting for event in batch.events]
+        events += self._outbox.take_all()
         for event in events:
             self._events.write(int(event.event_id), event.provider, list(event.parameters))
         return len(events)
