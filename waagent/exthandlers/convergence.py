@@ -61,8 +61,12 @@ class Convergence:
             self._end_initial()
 
     def _end_initial(self) -> None:
-        if self.is_initial:
+        if not self.is_initial:
+            return
+        try:
             files.write(self._paths.initial_goal_state, f"{list(self._summary)}")
+        except OSError as error:  # tried again with the next report: a full disk stops nothing
+            log.warning("Cannot write %s: %s", self._paths.initial_goal_state, error)
 
 
 def _name_and_status(handler: HandlerStatus) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from waagent.exthandlers.convergence import Convergence
 from waagent.exthandlers.report import Report
 from waagent.protocol.documents.extensions import ExtensionsGoalState, GoalStateSource
 from waagent.protocol.documents.status import FEATURES, GoalStateStatus
-from waagent.protocol.store import Store
+from waagent.protocol.store import Snapshot, Store
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +69,10 @@ class Loop:
             is_new = goal.id != self._processed_id and not goal.is_outdated
             if is_new:
                 self._parts.convergence.begin()
-                self._outcome = self._process(goal)
-                self._processed_id = goal.id
+                outcome = self._process(goal)
+                if self._context.stop.is_set():
+                    return  # perhaps half done: the next start does and reports all of it
+                self._outcome, self._processed_id = outcome, goal.id
             self._report()
             if is_new:
                 self._parts.store.archive()
@@ -97,10 +99,7 @@ class Loop:
         try:
             snapshot = self._parts.store.refresh()
             for attempt in range(1, REFRESH_TRIES):
-                extensions = snapshot.extensions
-                is_fast = extensions.source is GoalStateSource.FAST_TRACK
-                is_new = extensions.id != self._processed_id
-                if not (is_fast and is_new and snapshot.lacks_certificates):
+                if not self._awaits_certificates(snapshot):
                     break
                 if attempt > 1 and self._context.system.clock.wait(
                     self._context.stop, self._context.conf.extensions.goal_state_period_s
@@ -110,10 +109,30 @@ class Loop:
         except (AgentError, OSError) as error:
             self._complain(error)
             return False
-        if self._failures:
-            log.info("Fetching the goal state recovered: %s", snapshot.extensions.id)
-        self._failures = 0
+        if self._awaits_certificates(snapshot):
+            log.warning(
+                "Not all certificates that %s names came with it; going on without them",
+                snapshot.extensions.id,
+            )
+        self._tell_of_recovery(snapshot)
         return True
+
+    def _awaits_certificates(self, snapshot: Snapshot) -> bool:
+        extensions = snapshot.extensions
+        is_fast = extensions.source is GoalStateSource.FAST_TRACK
+        is_new = extensions.id != self._processed_id
+        return is_fast and is_new and snapshot.lacks_certificates
+
+    def _tell_of_recovery(self, snapshot: Snapshot) -> None:
+        if self._failures:
+            certificates = ", ".join(each.as_python() for each in snapshot.certificates)
+            text = (
+                f"Fetching the goal state recovered: {snapshot.extensions.id}"
+                f" (certificates: [{certificates}])"
+            )
+            log.info("%s", text)
+            self._context.events.add(Op.FETCH_GOAL_STATE, text)
+        self._failures, self._quiet_until = 0, 0.0
 
     def _complain(self, error: Exception) -> None:
         """The first three failures in full, then one in six hours (EXT 1.3)."""

@@ -100,7 +100,12 @@ def assemble(
     context: Context, session: Session, release: Release, *, checks_parent: bool
 ) -> Optional[ExtHandlers]:
     """Put the process together around a first goal state; ``None`` if told to stop before."""
-    extensions = Extensions(context, session.channels, wire_address=session.wire.endpoint)
+    extensions = Extensions(
+        context,
+        session.channels,
+        wire_address=session.wire.endpoint,
+        keep_manifest=session.store.save_manifest,
+    )
     convergence = Convergence(context.paths, context.events)
     report = Report(
         context, Sources(session.store, extensions, session.uploader, release), convergence

@@ -10,15 +10,16 @@ import random
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Callable, Optional, TypeVar
+from typing import IO, BinaryIO, Callable, Optional, TypeVar, cast
 
 from waagent.core import files
 from waagent.core.clock import Clock
-from waagent.core.errors import AgentError, HttpError
+from waagent.core.errors import AgentError, GuestError, HttpError, HttpStatus
 from waagent.core.events import Events, Op
 from waagent.core.http import Request, Response
 from waagent.core.redact import without_query
-from waagent.protocol.exchange import Exchange
+from waagent.protocol.errors import ProtocolFault
+from waagent.protocol.exchange import Exchange, find_sample
 from waagent.protocol.host import Host, Observer
 from waagent.protocol.hostplugin import HostIdentity
 
@@ -28,6 +29,8 @@ T = TypeVar("T")
 ALL_URIS_S = 300.0
 DIRECT = "Direct"
 HOST = "HostGAPlugin"
+HOST_ARTIFACT = "GuestAgentPluginArtifact"
+SOURCE = "WireClient"
 
 
 class DownloadError(HttpError):
@@ -66,19 +69,24 @@ class Channels:
     def fetch_package(self, uris: Sequence[str], target: Path, use: Callable[[Path], None]) -> None:
         """Stream a package to ``target`` and call ``use`` on it; then ``target`` is removed.
 
-        When ``use`` raises an ``AgentError`` the next URI is tried.
+        When ``use`` raises an ``AgentError`` the next URI is tried; a disk that does not take the
+        package is an ``OSError`` at once.
         """
 
         def fetch(uri: str) -> None:
             try:
-                with target.open("w+b") as sink:
+                with target.open("w+b") as stream:
                     target.chmod(files.SECRET)
+                    sink = cast(BinaryIO, _Sink(stream))
                     self._either(uri, lambda channel: self._stream(channel, uri, sink))
                 use(target)
             finally:
                 files.remove(target)
 
-        self._first(uris, target.name, fetch)
+        try:
+            self._first(uris, target.name, fetch)
+        except _StoreFailed as failed:
+            raise failed.error from failed
 
     def _fetch_body(self, uri: str) -> bytes:
         return self._either(
@@ -95,6 +103,8 @@ class Channels:
                 raise DownloadError(f"Timeout downloading {what} after {ALL_URIS_S:g} s")
             try:
                 return fetch(uri), uri
+            except _StoreFailed:
+                raise
             except AgentError as error:
                 log.info("Cannot use %s for %s: %s", without_query(uri), what, error)
                 last = error
@@ -108,6 +118,8 @@ class Channels:
         other = HOST if primary == DIRECT else DIRECT
         try:
             return fetch(primary)
+        except _StoreFailed:
+            raise
         except AgentError as error:
             first = error
         try:
@@ -129,29 +141,75 @@ class Channels:
 
     def _body(self, channel: str, url: str, *, verify: bool) -> bytes:
         if channel == DIRECT:
-            return self._exchange.send(_direct(url)).body
+            return self._direct(url).body
         return self._through_host(
-            lambda identity: self._host.plugin.fetch_artifact(identity, url, verify=verify)
+            url, lambda identity: self._host.plugin.fetch_artifact(identity, url, verify=verify)
         ).body
 
     def _stream(self, channel: str, url: str, sink: BinaryIO) -> None:
         if channel == DIRECT:
-            self._exchange.send(_direct(url), sink=sink)
+            self._direct(url, sink)
             return
         with self._lock:
             manifest_url = self._manifest_url
         self._through_host(
+            url,
             lambda identity: self._host.plugin.fetch_artifact(
                 identity, url, manifest_url=manifest_url, verify=self.verify_artifacts, sink=sink
-            )
+            ),
         )
 
-    def _through_host(self, ask: Callable[[HostIdentity], Response]) -> Response:
+    def _direct(self, url: str, sink: Optional[BinaryIO] = None) -> Response:
+        try:
+            return self._exchange.send(Request("GET", url, via_proxy=True), sink=sink)
+        except HttpStatus as error:
+            raise self._refused(url, error) from error
+
+    def _through_host(self, url: str, ask: Callable[[HostIdentity], Response]) -> Response:
         self._host.ensure_available()
-        response = self._host.with_identity(ask)
-        self._observe("GuestAgentPluginArtifact", True, "WireClient", "")
+        try:
+            response = self._host.with_identity(ask)
+        except HttpStatus as error:
+            sample = find_sample(error)
+            if sample is not None:
+                self._observe(HOST_ARTIFACT, sample, SOURCE, error.message)
+            raise self._refused(url, error) from error
+        self._observe(HOST_ARTIFACT, True, SOURCE, "")
         return response
 
+    def _refused(self, url: str, error: HttpStatus) -> AgentError:
+        """The error as the portal shows it; of an answer that was final the fabric is told too."""
+        if "attempts" in error.facts:
+            return error
+        message = f"Fetch failed from [{without_query(url)}]: {error.message}"
+        self._events.add(Op.HTTP_GET, message, success=False, quiet=True)
+        return ProtocolFault(message)
 
-def _direct(url: str) -> Request:
-    return Request("GET", url, via_proxy=True)
+
+class _StoreFailed(GuestError):
+    """The disk does not take a download: neither another attempt nor another way would help."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"cannot store the download: {error}")
+        self.error = error
+
+
+class _Sink:
+    """A file that is downloaded to, whose faults are told from those of the network."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def seek(self, offset: int) -> int:
+        return self._stream.seek(offset)
+
+    def truncate(self) -> int:
+        return self._stream.truncate()
+
+    def write(self, data: bytes) -> int:
+        try:
+            written = self._stream.write(data)
+            self._stream.flush()
+        except OSError as error:
+            raise _StoreFailed(error) from error
+        return written

@@ -11,6 +11,12 @@ class StaleGoalState(HttpStatus):
     label = "ResourceGoneError"
 
 
+class InvalidContainer(StaleGoalState):
+    """The 400: the host knows nothing of our container. For a status the other way is taken."""
+
+    label = "InvalidContainerError"
+
+
 class Throttled(HttpStatus):
     """403, 429 or 503: we ask too often, or the fabric is too busy."""
 

@@ -16,7 +16,7 @@ from waagent.core.errors import AgentError, HttpError, HttpStatus, Unreachable
 from waagent.core.http import Request, Response, Transport
 from waagent.core.redact import without_query
 from waagent.core.retry import Policy, Verdict
-from waagent.protocol.errors import StaleGoalState, Throttled
+from waagent.protocol.errors import InvalidContainer, StaleGoalState, Throttled
 
 OK = frozenset({200, 201, 202})
 THROTTLED = frozenset({403, 429, 503})
@@ -59,7 +59,7 @@ class Exchange:
     ) -> None:
         self._transport = transport
         self._clock = clock
-        self._stop = stop
+        self.stop = stop
         self._endpoint = endpoint
         self.io_errors = IoErrors()
 
@@ -94,11 +94,11 @@ class Exchange:
 
         try:
             return retry.call(
-                once, partial(_judge, again), policy=policy, clock=self._clock, stop=self._stop
+                once, partial(_judge, again), policy=policy, clock=self._clock, stop=self.stop
             )
         except HttpError as error:
             made = error.facts.get("attempts")
-            if made and policy.attempts > 1:
+            if made:
                 error.message += f" -- {made} attempts made"
             raise
 
@@ -114,6 +114,19 @@ def describe_response(response: Response) -> str:
     return f"[HTTP Failed] [{response.status}: {response.reason}] {response.body[:1024]!r}"
 
 
+def find_sample(error: AgentError) -> Optional[bool]:
+    """What a failure says of the host's health; ``None`` if it says nothing (WIRE 6.6).
+
+    Only an answer that was taken as it came is a sample: not one that was asked for again and
+    again, nor one that says that we moved. 502 is the fault of what is behind the host.
+    """
+    if not isinstance(error, HttpStatus) or isinstance(error, StaleGoalState):
+        return None
+    if "attempts" in error.facts:
+        return None
+    return error.status < 500 or error.status == 502
+
+
 def _judge(again: frozenset[int], error: AgentError) -> Verdict:
     if isinstance(error, Throttled):
         return Verdict.THROTTLED
@@ -127,11 +140,12 @@ def _judge(again: frozenset[int], error: AgentError) -> Verdict:
 def _error(request: Request, response: Response, again: frozenset[int]) -> HttpStatus:
     status = response.status
     where = {"method": request.method, "url": without_query(request.url)}
-    stale = status == 410 or (
-        status == 400 and 400 not in again and STALE_CONTAINER in response.body
-    )
-    if stale:
+    if status == 410:
         return StaleGoalState(
+            describe_response(response), status=status, body=response.body, **where
+        )
+    if status == 400 and 400 not in again and STALE_CONTAINER in response.body:
+        return InvalidContainer(
             describe_response(response), status=status, body=response.body, **where
         )
     if status in again:

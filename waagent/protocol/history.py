@@ -27,12 +27,14 @@ KEPT = 50
 ARCHIVABLE = re.compile(
     r"\d{4}-\d{2}-\d{2}T\d{2}[:-]\d{2}[:-]\d{2}(\.\d+)?((_incarnation)?_+(\d+|status)(-\d+)?)?"
 )
+PLACEHOLDER_NAME = "GoalState.1.xml"
 PLACEHOLDER = "<xml>empty placeholder file</xml>"
 NUMBERED = {
-    "GoalState.xml": "GoalState.{}.xml",
-    "ExtensionsConfig.xml": "ExtensionsConfig.{}.xml",
+    "GoalState.xml": ("GoalState.", ".xml"),
+    "ExtensionsConfig.xml": ("ExtensionsConfig.", ".xml"),
 }
 NAMED = ("HostingEnvironmentConfig.xml", "SharedConfig.xml")
+_LONGEST_TAG = 100
 
 Content = Union[bytes, str]
 
@@ -44,18 +46,21 @@ class History:
         self._paths = paths
         self._clock = clock
         self._folder: Optional[Path] = None
+        self._tag = ""
         self._incarnation = ""
+        self._has_warned = False
 
     def begin(self, tag: str, incarnation: str) -> None:
-        """Open a folder for a new goal state; the oldest beyond fifty go."""
+        """Open a folder for a goal state; the oldest beyond fifty go.
+
+        A goal state that is fetched again, because something was wrong with it, gets its folder
+        again: else it would push the others out within minutes.
+        """
         self._incarnation = incarnation
-        moment = self._clock.now().astimezone(timezone.utc).strftime("%Y-%m-%dT%H-%M-%S")
-        with self._tolerated("begin"):
-            files.ensure_directory(self._paths.history, mode=0o700)
-            self._purge()
-            folder = self._paths.history / f"{moment}__{tag}"
-            files.ensure_directory(folder, mode=0o700)
-            self._folder = folder
+        if tag == self._tag and self._folder is not None and self._folder.is_dir():
+            return
+        self._has_warned = False
+        self._tag, self._folder = tag, self._open_folder(tag)
 
     def save(self, documents: Mapping[str, Content], *, redacted: Mapping[str, Content]) -> None:
         """Keep documents under their names: ``redacted`` in the folder, whole in the lib dir.
@@ -69,25 +74,32 @@ class History:
 
     def save_manifest(self, name: str, content: Content, *, is_agent: bool = False) -> None:
         """Keep an extension's or an agent family's manifest."""
-        number = self._incarnation
         self._keep(f"waagent.{name}.manifest.xml" if is_agent else f"{name}.manifest.xml", content)
-        target = f"{name}.{number}.agentsManifest" if is_agent else f"{name}.{number}.manifest.xml"
-        self._write_in_lib(target, content)
+        tail = ".agentsManifest" if is_agent else ".manifest.xml"
+        self._keep_numbered(f"{name}.", tail, content)
+
+    def save_unreadable(self, tag: str, documents: Mapping[str, Content]) -> None:
+        """Keep what could not be read in a folder of its own."""
+        folder = self._open_folder(tag)
+        if folder is not None:
+            for name, content in documents.items():
+                with self._tolerated(name):
+                    files.write(folder / name, content, mode=files.SECRET)
 
     def save_status(self, content: Content) -> None:
         """Keep the status as it was last uploaded."""
         self._keep("waagent_status.json", content)
 
     def archive(self) -> None:
-        """Zip every folder but the newest, and the agent's copies beyond fifty of a kind go."""
-        with self._tolerated("archive"):
+        """Zip every folder but the newest."""
+        with self._tolerated("past goal states"):
             entries = [
                 entry
                 for entry in self._entries()
                 if ARCHIVABLE.fullmatch(entry.name.removesuffix(".zip"))
             ]
             for folder in entries[1:]:
-                if folder.is_dir():
+                if folder.is_dir() and folder != self._folder:
                     _zip(folder)
 
     def _keep(self, name: str, content: Content) -> None:
@@ -95,26 +107,40 @@ class History:
             if self._folder is not None:
                 files.write(self._folder / name, content, mode=files.SECRET)
 
+    def _open_folder(self, tag: str) -> Optional[Path]:
+        moment = self._clock.now().astimezone(timezone.utc).strftime("%Y-%m-%dT%H-%M-%S")
+        folder = self._paths.history / f"{moment}__{_safe(tag)}"
+        opened: Optional[Path] = None
+        with self._tolerated("a goal state"):
+            files.ensure_directory(self._paths.history, mode=0o700)
+            self._purge()
+            files.ensure_directory(folder, mode=0o700)
+            opened = folder
+        return opened
+
     def _keep_in_lib(self, name: str, content: Content) -> None:
         if name in NUMBERED:
-            self._write_in_lib(NUMBERED[name].format(self._incarnation), content)
+            self._keep_numbered(*NUMBERED[name], content)
         elif name in NAMED:
             self._write_in_lib(name, content)
         if name == "GoalState.xml":
             self._write_in_lib("Incarnation", self._incarnation)
-            placeholder = self._paths.lib / "GoalState.1.xml"
-            if not placeholder.exists():  # other components test for it (WIRE 3.10)
-                self._write_in_lib(placeholder.name, PLACEHOLDER)
+            if not (self._paths.lib / PLACEHOLDER_NAME).exists():
+                self._write_in_lib(PLACEHOLDER_NAME, PLACEHOLDER)  # others test for it (WIRE 3.10)
+
+    def _keep_numbered(self, head: str, tail: str, content: Content) -> None:
+        """Write the copy of this incarnation; of such copies the newest fifty stay."""
+        self._write_in_lib(f"{head}{self._incarnation}{tail}", content)
+        kind = re.compile(rf"{re.escape(head)}\d+{re.escape(tail)}")
+        with self._tolerated(f"copies of {head}N{tail}"):
+            copies = [each for each in self._paths.lib.iterdir() if kind.fullmatch(each.name)]
+            for copy in sorted(copies, key=_age)[:-KEPT]:
+                if copy.name != PLACEHOLDER_NAME:
+                    files.remove(copy)
 
     def _write_in_lib(self, name: str, content: Content) -> None:
         with self._tolerated(name):
             files.write(self._paths.lib / name, content, mode=files.SECRET)
-            kind = re.sub(r"\.\d+\.", ".*.", name)
-            if kind != name:
-                copies = sorted(self._paths.lib.glob(kind), key=_age)
-                excess = [copy for copy in copies[:-KEPT] if copy.name != "GoalState.1.xml"]
-                for copy in excess:
-                    files.remove(copy)
 
     def _entries(self) -> list[Path]:
         """All entries, newest first."""
@@ -122,7 +148,7 @@ class History:
 
     def _purge(self) -> None:
         for entry in self._entries()[KEPT - 1 :]:
-            if entry.is_dir():
+            if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry, ignore_errors=True)
             else:
                 files.remove(entry)
@@ -132,19 +158,27 @@ class History:
         try:
             yield
         except (OSError, GuestError) as error:
-            log.warning("Cannot keep %s in the history: %s", what, describe(error))
+            if not self._has_warned:
+                log.warning("Cannot keep %s in the history: %s", what, describe(error))
+            self._has_warned = True
 
 
-def _age(path: Path) -> tuple[float, str]:
+def _safe(tag: str) -> str:
+    """The tag as part of a folder's name: an ETag is whatever the host sends."""
+    return re.sub(r"[^\w.-]", "_", tag, flags=re.ASCII)[:_LONGEST_TAG]
+
+
+def _age(path: Path) -> tuple[int, str]:
     try:
-        return path.lstat().st_ctime, path.name
+        return path.lstat().st_ctime_ns, path.name
     except FileNotFoundError:
-        return 0.0, path.name
+        return 0, path.name
 
 
 def _zip(folder: Path) -> None:
     partial = folder.with_name(folder.name + ".zip.tmp")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+    # Not strict: a machine whose clock stood before 1980 has files that a zip cannot date.
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         for item in sorted(folder.iterdir()):
             archive.write(item, item.name)
     partial.chmod(files.SECRET)

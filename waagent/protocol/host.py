@@ -10,16 +10,18 @@ import logging
 import threading
 from typing import Callable, Optional, TypeVar
 
-from waagent.core.errors import HttpError, HttpStatus
+from waagent.core.errors import AgentError, HttpError
 from waagent.core.events import Events, Op
 from waagent.protocol.documents.goalstate import GoalState
 from waagent.protocol.errors import ProtocolFault, StaleGoalState
-from waagent.protocol.exchange import OK
+from waagent.protocol.exchange import OK, find_sample
 from waagent.protocol.hostplugin import API_VERSION, HostIdentity, HostPlugin
 from waagent.protocol.wire import Wire
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+SAY_REPEAT_EVERY_S = 6 * 3600.0
 
 Observer = Callable[[str, bool, str, str], None]
 """Reports to the host's health service: observation, whether healthy, description, value."""
@@ -62,7 +64,20 @@ class Host:
             return ask(self.identity)
         except StaleGoalState:
             log.info("The container or its configuration changed; asking for the goal state")
-            return ask(self.refresh())
+            identity = self.refresh()
+        try:
+            answer = ask(identity)
+        except AgentError as error:
+            self._tell_of_the_repeat(
+                "The HostPlugin refused us also after the goal state was asked for again:"
+                f" {error.for_fabric()}",
+                success=False,
+            )
+            raise
+        self._tell_of_the_repeat(
+            "The HostPlugin knew us once the goal state was asked for again", success=True
+        )
+        return answer
 
     def ensure_available(self) -> None:
         """Check once that the plugin speaks our version; ``ProtocolFault`` if it does not.
@@ -75,14 +90,16 @@ class Host:
         try:
             response = self.plugin.fetch_versions(self.identity)
             available = response.status in OK and API_VERSION.encode() in response.body
-        except HttpStatus as error:
-            # An exhausted retry and a 410 are unhealthy without a value; 502 is not our host's.
-            healthy = error.status < 500 or error.status == 502
-            text = error.message if healthy else ""
-        except HttpError:
-            healthy = False
+        except HttpError as error:
+            sample = find_sample(error)  # exhausted retries and 410: unhealthy without a value
+            healthy, text = sample is True, "" if sample is None else error.message
         self._events.add(Op.INITIALIZE_HOST_PLUGIN, success=available, quiet=True)
         self._observe("GuestAgentPluginVersions", healthy, "", text)
         if not available:
             raise ProtocolFault("HostGAPlugin: Host plugin channel is not available")
         self._is_available = True
+
+    def _tell_of_the_repeat(self, message: str, *, success: bool) -> None:
+        self._events.add(
+            Op.HOST_PLUGIN, message, success=success, quiet=True, every_s=SAY_REPEAT_EVERY_S
+        )

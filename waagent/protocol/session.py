@@ -60,13 +60,13 @@ def open_session(
     health = HealthService(exchange, endpoint, events=events, clock=clock)
     host = Host(wire, HostPlugin(exchange, transport, endpoint), events, health.observe)
     channels = Channels(exchange, host, events, clock, health.observe)
-    fast_track = FastTrack(host, paths, events, clock)
+    is_fast = context.conf.debug.enable_fast_track
     store = Store(
         wire=wire,
         host=host,
         channels=channels,
         certificates=CertificateStore(wire, paths, events),
-        fast_track=fast_track if context.conf.debug.enable_fast_track else None,
+        fast_track=FastTrack(host, paths, events, clock, is_enabled=is_fast),
         paths=paths,
         events=events,
         history=History(paths, clock) if keeps_history else None,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 
 from waagent.core.clock import Clock
-from waagent.core.errors import AgentError
+from waagent.core.errors import AgentError, HttpError
 from waagent.core.events import Events, Op
 from waagent.core.http import Request
 from waagent.protocol.documents.extensions import StatusBlob
-from waagent.protocol.errors import ProtocolFault, StaleGoalState
-from waagent.protocol.exchange import Exchange
+from waagent.protocol.errors import InvalidContainer, ProtocolFault, StaleGoalState
+from waagent.protocol.exchange import Exchange, find_sample
 from waagent.protocol.host import Host, Observer
 from waagent.protocol.storage import BlobRequest, plan_block_blob, plan_page_blob
 
@@ -39,12 +39,12 @@ class StatusUploader:
         """
         try:
             self._put_through_host(blob, body)
-        except StaleGoalState as error:
-            if error.status == 410:
-                log.info("The container changed, this status is not uploaded")
-                self._host.refresh()
-                return False
+        except InvalidContainer as error:
             self._fall_back(blob, body, error)
+        except StaleGoalState:
+            log.info("The container changed, this status is not uploaded")
+            self._host.refresh()
+            return False
         except AgentError as error:
             self._fall_back(blob, body, error)
         return True
@@ -53,7 +53,13 @@ class StatusUploader:
         self._host.ensure_available()
         identity = self._host.identity
         for request in self._plan(blob, body, padding=b" "):
-            self._host.plugin.put_status(identity, request)
+            try:
+                self._host.plugin.put_status(identity, request)
+            except HttpError as error:
+                sample = find_sample(error)
+                if sample is not None:
+                    self._observe("GuestAgentPluginStatus", sample, "", error.message)
+                raise
         self._observe("GuestAgentPluginStatus", True, "", "")
 
     def _fall_back(self, blob: StatusBlob, body: bytes, why: AgentError) -> None:

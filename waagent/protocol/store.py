@@ -28,7 +28,7 @@ from waagent.protocol.documents.goalstate import GoalState
 from waagent.protocol.documents.hosting import HostingEnvironment, parse_hosting_environment
 from waagent.protocol.documents.remoteaccess import RemoteAccess, parse_remote_access
 from waagent.protocol.errors import ProtocolFault
-from waagent.protocol.fast_track import FastTrack, Fetched, SupportStopped
+from waagent.protocol.fast_track import FastTrack, Fetched, SupportStopped, UnreadableSettings
 from waagent.protocol.history import Content, History
 from waagent.protocol.host import Host
 from waagent.protocol.keys import (
@@ -73,7 +73,7 @@ class Store:
         host: Host,
         channels: Channels,
         certificates: CertificateStore,
-        fast_track: Optional[FastTrack],
+        fast_track: FastTrack,
         paths: Paths,
         events: Events,
         history: Optional[History],
@@ -88,6 +88,8 @@ class Store:
         self._history = history
         self._snapshot: Optional[Snapshot] = None
         self._certificates_url: Optional[str] = None
+        self._stopped: Optional[SupportStopped] = None
+        self._unreadable_etag: Optional[str] = None
 
     def current(self) -> Snapshot:
         """The snapshot of the last successful refresh; ``ProtocolFault`` before the first."""
@@ -98,7 +100,7 @@ class Store:
     @property
     def is_fast_track_supported(self) -> bool:
         """Whether the host serves vmSettings (and configuration allows it)."""
-        return self._fast_track is not None and self._fast_track.is_supported
+        return self._fast_track.is_supported
 
     def refresh(self, *, force: bool = False) -> Snapshot:
         """Ask for news and adopt them; the snapshot in force afterwards.
@@ -109,10 +111,9 @@ class Store:
         self._host.learn(goal_state)
         known = self._snapshot
         is_new = force or known is None or goal_state.incarnation != known.goal_state.incarnation
-        try:
-            settings = self._fast_track.fetch(force=force) if self._fast_track else None
-        except SupportStopped as stopped:
-            return self._adopt_without_fast_track(goal_state, raw, stopped)
+        settings = self._fetch_fast_track(force=force)
+        if self._stopped is not None:
+            return self._adopt_without_fast_track(goal_state, raw, self._stopped)
         if settings is not None and settings.settings.extensions.source is GoalStateSource.FABRIC:
             settings = None  # the fabric's own document counts: certificates come with it (4.4)
         settings_are_new = settings is not None and settings.is_updated
@@ -122,14 +123,15 @@ class Store:
         if is_new or known is None:
             snapshot = self._fetch_all(goal_state, raw)
             snapshot = self._merge(snapshot, settings, held=known)
+            if known is None and not self._fast_track.is_enabled:
+                snapshot = _outdated_before(self._fast_track.timestamp(), snapshot)
         else:
             snapshot = self._merge(known, settings, held=known)
         return self._adopt(snapshot)
 
     def forget_fast_track(self) -> None:
         """After an outdated goal state was reported (WIRE 3.5)."""
-        if self._fast_track is not None:
-            self._fast_track.forget()
+        self._fast_track.forget()
 
     def save_status(self, content: Content) -> None:
         """Keep the status beside its goal state."""
@@ -195,16 +197,46 @@ class Store:
     ) -> Snapshot:
         """The VM moved to an older host: the fabric's goal state, outdated or not (WIRE 3.5)."""
         self._begin_history(goal_state, None)
-        snapshot = self._fetch_all(goal_state, raw)
-        if snapshot.extensions.created_on < stopped.timestamp:
-            extensions = replace(snapshot.extensions, is_outdated=True)
-            snapshot = replace(snapshot, extensions=extensions)
+        snapshot = _outdated_before(stopped.timestamp, self._fetch_all(goal_state, raw))
+        self._stopped = None
         return self._adopt(snapshot)
 
+    def _fetch_fast_track(self, *, force: bool) -> Optional[Fetched]:
+        """The host's settings, if it has any. That it stopped to have them is remembered until
+        the fabric's goal state has taken their place.
+        """
+        try:
+            settings = self._fast_track.fetch(force=force)
+        except SupportStopped as stopped:
+            self._stopped = stopped
+            return None
+        except UnreadableSettings as error:
+            if self._history is not None and error.etag != self._unreadable_etag:
+                self._unreadable_etag = error.etag
+                text = redacted.redact_vm_settings(error.raw)
+                self._history.save_unreadable(error.etag, {"VmSettings.json": text})
+            raise
+        if settings is not None:
+            self._stopped = None
+        return settings
+
     def _fetch_all(self, goal_state: GoalState, raw: bytes) -> Snapshot:
-        """All documents, in the fabric's order (WIRE 3.2); any failure but certificates' raises."""
+        """All documents, in the fabric's order (WIRE 3.2); any failure but certificates' raises.
+
+        What came until then is kept, so that somebody can see what was wrong with it.
+        """
         documents: dict[str, Content] = {"GoalState.xml": raw}
         safe: dict[str, Content] = {}
+        try:
+            return self._fetch_documents(goal_state, documents, safe)
+        except (AgentError, OSError):
+            if self._history is not None:
+                self._history.save({}, redacted={**documents, **safe})
+            raise
+
+    def _fetch_documents(
+        self, goal_state: GoalState, documents: dict[str, Content], safe: dict[str, Content]
+    ) -> Snapshot:
         extensions = self._fetch_extensions(goal_state, documents, safe)
         hosting_raw = self._wire.fetch_document(goal_state.hosting_environment_url or "")
         documents["HostingEnvironmentConfig.xml"] = hosting_raw
@@ -217,9 +249,9 @@ class Store:
             certificates = self._certificates.refresh(goal_state.certificates_url)
         safe["Certificates.json"] = render_summaries(certificates)
         remote_access = self._fetch_remote_access(goal_state, safe)
+        hosting = parse_hosting_environment(hosting_raw)
         if self._history is not None:
             self._history.save(documents, redacted=safe)
-        hosting = parse_hosting_environment(hosting_raw)
         return Snapshot(goal_state, extensions, hosting, certificates, remote_access)
 
     def _fetch_extensions(
@@ -273,3 +305,10 @@ class Store:
             text = redacted.redact_vm_settings(settings.raw)
             no_copies: Mapping[str, Content] = {}
             self._history.save(no_copies, redacted={"VmSettings.json": text})
+
+
+def _outdated_before(moment: str, snapshot: Snapshot) -> Snapshot:
+    """The snapshot, marked where a fast-track goal state of that moment was carried out since."""
+    if snapshot.extensions.created_on >= moment:
+        return snapshot
+    return replace(snapshot, extensions=replace(snapshot.extensions, is_outdated=True))

@@ -5,16 +5,14 @@ Source: spec WIRE 2.3 (headers), 12 (table of requests).
 
 from __future__ import annotations
 
-from typing import Optional
-
-from waagent.core.clock import Clock, Stop
+from waagent.core.clock import Clock
 from waagent.core.errors import HttpError
 from waagent.core.http import Request
 from waagent.core.retry import Policy
 from waagent.core.version import AGENT_NAME
 from waagent.protocol import exchange
 from waagent.protocol.documents.goalstate import GoalState, parse_goal_state
-from waagent.protocol.errors import ProtocolFault, StaleGoalState
+from waagent.protocol.errors import InvalidContainer, ProtocolFault, StaleGoalState
 from waagent.protocol.exchange import Exchange
 
 KNOWN_ENDPOINT = "168.63.129.16"
@@ -39,7 +37,7 @@ class Wire:
         """The versions document; the one request without protocol headers."""
         return self._send(Request("GET", f"http://{self.endpoint}/?comp=versions"))
 
-    def fetch_goal_state(self, stop: Optional[Stop] = None) -> tuple[GoalState, bytes]:
+    def fetch_goal_state(self) -> tuple[GoalState, bytes]:
         """The goal state and its bytes; asked again while the fabric has no role instance in it."""
         request = Request("GET", f"http://{self.endpoint}/machine/?comp=goalstate", PLAIN)
         for _ in range(INCOMPLETE_TRIES):
@@ -47,7 +45,7 @@ class Wire:
             goal_state = parse_goal_state(data)
             if goal_state.is_complete:
                 return goal_state, data
-            if self._clock.wait(stop, INCOMPLETE_PAUSE_S):
+            if self._clock.wait(self._exchange.stop, INCOMPLETE_PAUSE_S):
                 break
         raise ProtocolFault(
             f"Fetched goal state without a RoleInstance [incarnation {goal_state.incarnation}]"
@@ -83,11 +81,9 @@ class Wire:
         """The body of a success; anything else but 410 is a ``ProtocolFault`` (spec WIRE 2.10)."""
         try:
             return self._exchange.send(request, policy=policy).body
-        except StaleGoalState as error:
-            if error.status == 410:
-                raise
-            raise ProtocolFault(f"[Wireserver Exception] {error.for_fabric()}") from error
         except HttpError as error:
+            if isinstance(error, StaleGoalState) and not isinstance(error, InvalidContainer):
+                raise
             raise ProtocolFault(f"[Wireserver Exception] {error.for_fabric()}") from error
 
 
