@@ -6,6 +6,7 @@ Raises whatever goes wrong; ``reconcile.py`` keeps it from the next item. Source
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Callable, Optional
 
 from waagent.core.events import Op
@@ -19,8 +20,6 @@ from waagent.extensions.plans import Action, Plan
 from waagent.extensions.sequence import Item
 from waagent.extensions.state import find_installed, read_state
 from waagent.extensions.steps import (
-    Step,
-    Work,
     choose_way,
     steps_to_disable,
     steps_to_enable,
@@ -32,6 +31,7 @@ from waagent.extensions.stored import (
     write_placeholder,
     write_stored_status,
 )
+from waagent.extensions.work import Step, Work
 from waagent.protocol.documents.handlers import Handler, RequestedState
 from waagent.protocol.documents.manifest import Manifest
 from waagent.protocol.documents.status import NOT_READY
@@ -50,14 +50,24 @@ class Executor:
         self._manifests: dict[str, Manifest] = {}
         self._step: Optional[Step] = None
 
-    def begin(self) -> None:
+    def begin(self, handlers: Sequence[Handler]) -> None:
         """A new goal state: manifests are fetched anew."""
         self._manifests.clear()
+        wanted = {(handler.name, handler.version) for handler in handlers}
+        self._versions = {key: each for key, each in self._versions.items() if key in wanted}
 
     def home(self, handler: Handler) -> HandlerHome:
-        """Where the version is that stands for this entry of the goal state."""
-        version = self._versions.get((handler.name, handler.version), handler.version)
-        return home_of(self._paths, handler.name, version)
+        """Where the version is that stands for this entry of the goal state.
+
+        Before the entry was worked on that is what the last process has made of it.
+        """
+        version = self._versions.get((handler.name, handler.version))
+        home = home_of(self._paths, handler.name, version or handler.version)
+        if version is None and not home.folder.exists():
+            installed = find_installed(homes_on_disk(self._paths, handler.name))
+            if installed is not None and package.stands_for(handler, installed.version):
+                return installed
+        return home
 
     def voice(self, item: Item, home: Optional[HandlerHome] = None) -> Voice:
         """Who speaks about an item."""
@@ -101,8 +111,6 @@ class Executor:
         failure = failure_of(error, op, item.name)
         if failure.op is not None:
             self.voice(item).complain(failure.op, failure.message)
-        if not item.handler.name or not item.handler.version:
-            return  # it cannot have a folder, and nobody could tell whose status it is
         if failure.is_of_handler:
             self._say(item, failure)
         if item.extension is not None:
@@ -148,16 +156,18 @@ class Executor:
         return Operator(self._tools, item.handler, home, self.voice(item, home))
 
     def _steps(self, action: Action, work: Work) -> tuple[Step, ...]:
+        state = read_state(work.new.home)
         if action is Action.UNINSTALL:
-            return steps_to_uninstall(work)
+            return steps_to_uninstall(state)
         if action is Action.DISABLE:
             work.new.voice.report(Op.REQUESTED_STATE_DISABLED, "Requested state is disabled")
-            return steps_to_disable(work)
-        home = work.new.home
+            return steps_to_disable()
         old = work.old.home.version if work.old else None
-        return steps_to_enable(work, choose_way(read_state(home), home.version, old))
+        return steps_to_enable(choose_way(state, work.new.home.version, old))
 
     def _say(self, item: Item, failure: Failure) -> None:
+        if not _has_home(item):
+            return
         write_stored_status(
             self.home(item.handler),
             StoredStatus(NOT_READY, failure.code, failure.message),
@@ -167,6 +177,8 @@ class Executor:
     def _write_placeholder(
         self, item: Item, failure: Failure, operation: Optional[str], *, overwrite: bool
     ) -> None:
+        if not _has_home(item):
+            return
         write_placeholder(
             self.home(item.handler),
             prefix_of(item.handler, item.settings),
@@ -174,3 +186,8 @@ class Executor:
             self._tools.context.system.clock.now(),
             overwrite=overwrite,
         )
+
+
+def _has_home(item: Item) -> bool:
+    """Without name and version there is no folder, and nobody to report a status of."""
+    return bool(item.handler.name and item.handler.version)

@@ -15,7 +15,7 @@ from waagent.extensions.codes import ExtensionCode, ExtensionError
 from waagent.extensions.home import HandlerHome, extension_of, homes_on_disk, item_name, prefix_of
 from waagent.extensions.manifest import read_handler_manifest
 from waagent.extensions.state import HandlerState, is_extension_enabled, read_state
-from waagent.extensions.status import Subject, read_extension_status, read_heartbeat
+from waagent.extensions.status import Complain, Subject, read_extension_status, read_heartbeat
 from waagent.extensions.stored import StoredStatus, read_stored_status, write_stored_status
 from waagent.protocol.documents.handlers import Handler, RequestedState, Settings
 from waagent.protocol.documents.json_fields import parse_integer
@@ -39,8 +39,14 @@ class Reported:
     is_disallowed: bool = False
 
 
-def gather(reported: Reported, clock: Clock) -> tuple[HandlerStatus, ...]:
-    """All records of a handler; none when nothing was ever said of it. ``ExtensionError`` too."""
+def gather(
+    reported: Reported, clock: Clock, complain: Optional[Complain] = None
+) -> tuple[HandlerStatus, ...]:
+    """All records of a handler; none when nothing was ever said of it.
+
+    ``complain`` hears of statuses that had to be substituted. Raises ``ExtensionError`` when the
+    handler's own status cannot be read.
+    """
     handler, home = reported.handler, reported.home
     stored = read_stored_status(home)
     if stored is None:
@@ -55,7 +61,7 @@ def gather(reported: Reported, clock: Clock) -> tuple[HandlerStatus, ...]:
         stored = _with_heartbeat(reported, stored, clock)
         alone = (_record(home, stored),)
     records = tuple(
-        replace(alone[0], extension=extension_status(handler, settings, home, clock))
+        replace(alone[0], extension=extension_status(handler, settings, home, clock, complain))
         for settings in handler.settings
         if not _is_gone(handler, settings, home)
     )
@@ -63,7 +69,11 @@ def gather(reported: Reported, clock: Clock) -> tuple[HandlerStatus, ...]:
 
 
 def extension_status(
-    handler: Handler, settings: Optional[Settings], home: HandlerHome, clock: Clock
+    handler: Handler,
+    settings: Optional[Settings],
+    home: HandlerHome,
+    clock: Clock,
+    complain: Optional[Complain] = None,
 ) -> Optional[ExtensionStatus]:
     """The status of one configuration; ``None`` where no sequence number says which file."""
     if settings is None:
@@ -80,7 +90,7 @@ def extension_status(
         item_name=item_name(handler, settings),
         version=home.version,
     )
-    return read_extension_status(home.extension_status(prefix), subject, clock)
+    return read_extension_status(home.extension_status(prefix), subject, clock, complain)
 
 
 def handlers_on_disk(paths: Paths) -> Iterable[Reported]:

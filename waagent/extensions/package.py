@@ -84,7 +84,7 @@ def choose(handler: Handler, manifest: Manifest, installed: Optional[str]) -> Ch
     Removal works with a version that is no longer published. Raises ``ExtensionError``.
     """
     if handler.state is not RequestedState.ENABLED:
-        wanted = Version(installed or handler.version)
+        wanted = _version(installed or handler.version)
         same = [each for each in manifest.packages if Version(each.version) == wanted]
         return Choice(wanted.text, same[-1] if same else None)
     matching = [each for each in manifest.packages if matches(handler.version, each.version)]
@@ -100,6 +100,14 @@ def matches(requested: str, offered: str) -> bool:
     """Whether all parts of the requested version lead the offered one (spec EXT 0.3)."""
     wanted = _version(requested).parts
     return _version(offered).parts[: len(wanted)] == wanted
+
+
+def stands_for(handler: Handler, version: str) -> bool:
+    """Whether an installed version may be what this entry of a goal state was served with."""
+    try:
+        return handler.state is not RequestedState.ENABLED or matches(handler.version, version)
+    except ExtensionError:
+        return False
 
 
 def fetch(downloads: Downloads, home: HandlerHome, package: Package) -> bool:

@@ -14,6 +14,7 @@ from typing import Callable, Optional
 from waagent.core.context import Context
 from waagent.core.errors import AgentError, describe
 from waagent.core.events import Op
+from waagent.core.log import Quietly
 from waagent.extensions import sweep
 from waagent.extensions.codes import Interrupted
 from waagent.extensions.commandlog import recording
@@ -31,6 +32,7 @@ from waagent.protocol.documents.status import FEATURES, HandlerStatus
 log = logging.getLogger(__name__)
 
 CONF_PATH = "/etc/waagent.conf"
+COMPLAIN_EVERY_S = 30 * 60.0
 
 
 class Extensions:
@@ -55,6 +57,7 @@ class Extensions:
         self._done: Optional[str] = None
         self._refused: set[str] = set()
         self._said: set[str] = set()
+        self._quietly = Quietly(context.system.clock, COMPLAIN_EVERY_S)
 
     def prepare(self) -> None:
         """At the child's start: sweep left-overs, write every handler's environment anew."""
@@ -68,7 +71,7 @@ class Extensions:
         plans = plan(goal, Known(self._done, self._refusal))
         if goal.id == self._done:
             return
-        self._executor.begin()
+        self._executor.begin(goal.handlers)
         self._refused.clear()
         self._said.clear()
         try:
@@ -168,7 +171,19 @@ class Extensions:
         )
 
     def _gather_into(self, records: list[HandlerStatus], each: Reported) -> None:
-        records += gather(each, self._context.system.clock)
+        def complain(message: str) -> None:
+            if self._quietly.may_say(message):
+                log.warning("[PERIODIC] %s", message)
+                self._context.events.add(
+                    Op.STATUS_PROCESSING,
+                    message,
+                    success=False,
+                    name=each.handler.name,
+                    version=each.home.version,
+                    quiet=True,
+                )
+
+        records += gather(each, self._context.system.clock, complain)
 
     def _tell(self, do: Callable[[], None]) -> None:
         error = isolate(do)

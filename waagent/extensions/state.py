@@ -98,8 +98,8 @@ def change(home: HandlerHome, what: Change) -> HandlerState:
     after = TRANSITIONS[before].get(what)
     if after is None:
         raise ExtensionError(
-            f"cannot take {what.value} of {home.full_name} as its next step: its state is"
-            f" {before.value}; remove {home.folder} to have it installed again"
+            f'cannot note "{what.value}" of {home.full_name}: its state is {before.value};'
+            f" remove {home.folder} to have it installed again"
         )
     files.ensure_directory(home.config, mode=0o700)
     files.write(home.state, after.value)

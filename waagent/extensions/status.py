@@ -11,11 +11,11 @@ import math
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from waagent.core import files
 from waagent.core.clock import Clock
-from waagent.core.errors import DocumentError, GuestError
+from waagent.core.errors import AgentError, DocumentError, GuestError
 from waagent.extensions.codes import ExtensionCode, ExtensionError, StatusFault
 from waagent.extensions.home import HandlerHome
 from waagent.protocol.documents.json_fields import parse_json
@@ -35,6 +35,8 @@ HEARTBEAT_TOO_OLD_S = 600.0
 _SETTLED_S = 10.0
 _LARGEST_CODE = 2**63
 
+Complain = Callable[[str], None]
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -52,45 +54,24 @@ class Subject:
         return f"{self.item_name}-{self.version}"
 
 
-def read_extension_status(path: Path, subject: Subject, clock: Clock) -> ExtensionStatus:
+def read_extension_status(
+    path: Path, subject: Subject, clock: Clock, complain: Optional[Complain] = None
+) -> ExtensionStatus:
     """The status of an extension, or what is reported in its place; never fails."""
-    number = subject.sequence_number
     try:
         return parse_extension_status(_read_settled(path, clock), subject)
-    except FileNotFoundError:
-        return _substitute(
-            subject,
-            "transitioning",
-            ExtensionCode.SUCCESS,
-            "This status is being reported by the Guest Agent since no status file was reported by"
-            f" extension {subject.item_name}: [ExtensionStatusError] Status file {path} does not"
-            " exist",
-        )
-    except (OSError, GuestError) as error:
-        return _substitute(
-            subject,
-            "error",
-            ExtensionCode.UNKNOWN,
-            f"We couldn't read any status for {subject.full_name} extension, for the sequence"
-            f" number {number}. It failed due to {error}",
-        )
-    except DocumentError as error:
-        return _substitute(
-            subject,
-            "error",
-            ExtensionCode.STATUS_INVALID,
-            f"The status reported by the extension {subject.full_name}(Sequence number {number}),"
-            " was in an incorrect format and the agent could not parse it correctly. Failed due"
-            f" to {error}",
-        )
-    except StatusFault as error:
-        return _substitute(
-            subject,
-            "error",
-            ExtensionCode.STATUS_INVALID,
-            f"Could not get a valid status from the extension {subject.full_name}. Encountered"
-            f" the following error: {error.for_fabric()}",
-        )
+    except (OSError, AgentError) as error:
+        word, code, message = _in_its_place(error, path, subject)
+    if complain is not None:
+        complain(message)
+    return ExtensionStatus(
+        subject.name,
+        subject.extension_name,
+        subject.sequence_number,
+        status=word,
+        code=int(code),
+        message=_plain(message),
+    )
 
 
 def parse_extension_status(data: bytes, subject: Subject) -> ExtensionStatus:
@@ -198,15 +179,34 @@ def _is_fresh(path: Path, now: datetime) -> bool:
     return False
 
 
-def _substitute(subject: Subject, word: str, code: int, message: str) -> ExtensionStatus:
-    return ExtensionStatus(
-        subject.name,
-        subject.extension_name,
-        subject.sequence_number,
-        status=word,
-        code=int(code),
-        message=_text(message),
+def _in_its_place(error: Exception, path: Path, subject: Subject) -> tuple[str, int, str]:
+    """Status, code and message of a status that cannot be used (spec EXT 4.2)."""
+    number = subject.sequence_number
+    if isinstance(error, FileNotFoundError):
+        message = (
+            "This status is being reported by the Guest Agent since no status file was reported by"
+            f" extension {subject.item_name}: [ExtensionStatusError] Status file {path} does not"
+            " exist"
+        )
+        return "transitioning", ExtensionCode.SUCCESS, message
+    if isinstance(error, DocumentError):
+        message = (
+            f"The status reported by the extension {subject.full_name}(Sequence number {number}),"
+            " was in an incorrect format and the agent could not parse it correctly. Failed due"
+            f" to {error}"
+        )
+        return "error", ExtensionCode.STATUS_INVALID, message
+    if isinstance(error, StatusFault):
+        message = (
+            f"Could not get a valid status from the extension {subject.full_name}. Encountered"
+            f" the following error: {error.for_fabric()}"
+        )
+        return "error", ExtensionCode.STATUS_INVALID, message
+    message = (
+        f"We couldn't read any status for {subject.full_name} extension, for the sequence number"
+        f" {number}. It failed due to {error}"
     )
+    return "error", ExtensionCode.UNKNOWN, message
 
 
 def _substatuses(value: Any) -> tuple[Substatus, ...]:
