@@ -299,3 +299,45 @@ def test_stop_leaves_the_goal_state_to_the_next_start(world: World) -> None:
     assert world.extensions.statuses(goal(one())) == ()
     failed = [e for e in world.events() if not e["OperationSuccess"]]
     assert [e["Operation"] for e in failed] == ["ReportStatus"]
+
+
+def test_restarted_agent_reports_what_it_made_of_a_shorter_version(world: World) -> None:
+    """Also before the goal state is worked on again, as on hold."""
+    wanted = one(version="1.0")
+    world.extensions.process(goal(wanted))
+    world.start()
+    assert [each[:3] for each in report(world, wanted)] == [("1.0.0", "Ready", 0)]
+
+
+def test_unnamed_handler_leaves_no_folder_even_when_it_is_refused(tmp_path: Path) -> None:
+    """There is nobody to report a status of."""
+    off = World(tmp_path, Conf(extensions=ExtensionsConf(enabled=False)))
+    off.extensions.process(goal(one(name="", version="", invalid_reason="no name")))
+    assert off.folders() == []
+
+
+def test_invalid_handler_is_told_in_the_portals_words_and_runs_nothing(world: World) -> None:
+    """Both labels are there, as the reference nests them."""
+    reason = "[ExtensionsConfigError] Received empty Extensions.Plugins.Plugin.state"
+    bad = one(invalid_reason=reason)
+    world.extensions.process(goal(bad))
+    assert world.calls() == []
+    text = (
+        f"Ran into config errors: [ExtensionsGoalStateError] {reason}. \n"
+        "Please retry again as another operation with updated settings"
+    )
+    assert report(world, bad) == [("1.0.0", "NotReady", -1, text)]
+    (event,) = world.events("InvalidExtensionConfig")
+    assert not event["OperationSuccess"]
+
+
+def test_silent_extension_is_complained_about_once_in_half_an_hour(world: World) -> None:
+    """However often it is reported."""
+    world.store.publish("1.0.0", package(status=""))
+    world.extensions.process(goal(one()))
+    for _ in range(3):
+        world.extensions.statuses(goal(one()))
+    assert len(world.events("StatusProcessing")) == 1
+    world.clock.advance(1801)
+    world.extensions.statuses(goal(one()))
+    assert len(world.events("StatusProcessing")) == 2

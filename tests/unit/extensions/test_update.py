@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.unit.extensions.victim import publish
 from tests.unit.extensions.world import NAME, World, goal, one, package
 from waagent.extensions.commandlog import Voice
 from waagent.extensions.launch import Call, Launcher
@@ -166,3 +170,22 @@ def test_update_killed_at_any_command_ends_well_after_a_restart(
     assert world.home(NEW).last_sequence.read_text() == "precious"
     assert world.calls()[-1] == f"enable {NEW} 1"
     assert [r.status for r in again.statuses(goal(new(), number=2))] == ["Ready"]
+
+
+@pytest.mark.parametrize("operation", ["disable", "update", "uninstall", "install", "enable"])
+def test_update_ends_well_after_a_real_kill_in_each_command(tmp_path: Path, operation: str) -> None:
+    """SIGKILL by the command itself, at its end; the next process does the rest."""
+    argv = [sys.executable, "-m", "tests.unit.extensions.victim", str(tmp_path), operation]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (-signal.SIGKILL, "")
+    (tmp_path / "var" / "lib" / "agent.pid").unlink()
+    world = World(tmp_path)
+    publish(world)
+    world.extensions.prepare()
+    world.extensions.process(goal(new(), number=2))
+    assert world.folders() == [FOLDER]
+    assert read_state(world.home(NEW)) is HandlerState.ENABLED
+    assert world.home(NEW).last_sequence.read_text() == "1\n"
+    (record,) = world.extensions.statuses(goal(new(), number=2))
+    assert record.extension is not None
+    assert (record.status, record.extension.status) == ("Ready", "success")

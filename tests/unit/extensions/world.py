@@ -52,6 +52,7 @@ if [ "$1" = enable ] && [ -n "@STATUS@" ]; then
         >"status/$prefix.status"
     echo "$prefix" >mrseq
 fi
+@TRAP@
 case "$1" in @EXITS@ *) exit 0 ;; esac
 """
 
@@ -83,12 +84,14 @@ def package(
     *,
     exits: Optional[Mapping[str, int]] = None,
     status: str = "success",
+    trap: str = "",
     files: Optional[Mapping[str, bytes]] = None,
     **options: Any,
 ) -> bytes:
     """A handler's zip: which commands fail and with what, and the status that enable writes."""
     cases = " ".join(f"{name}) exit {code} ;;" for name, code in (exits or {}).items())
     script = SCRIPT.replace("@EXITS@", cases).replace("@STATUS@", status)
+    script = script.replace("@TRAP@", trap)
     return zipped(
         {
             "HandlerManifest.json": json.dumps(manifest_json(**options)).encode(),
@@ -165,7 +168,7 @@ class World:
         system = System(root, ProcessRunner(variables), self.clock, variables)
         conf = conf or Conf()
         paths = make_paths(system, conf)
-        paths.lib.mkdir(parents=True, mode=0o700)
+        paths.lib.mkdir(parents=True, mode=0o700, exist_ok=True)
         self.paths = paths
         self.stop = Stop()
         self.context = Context(system, conf, paths, Events(paths.events, self.clock), self.stop)
