@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from waagent.core import files
+from waagent.core.commands import MARKER
 from waagent.core.errors import GuestError
 from waagent.core.system import System
 
@@ -27,6 +28,21 @@ def find_processes(system: System, name: str) -> tuple[Process, ...]:
     return tuple(sorted(_matching(system, name), key=lambda process: process.pid))
 
 
+def find_orphans_of_ours(system: System) -> tuple[Process, ...]:
+    """Commands that an agent started and did not live to see the end of.
+
+    They carry the agent's mark in their environment, and their parent is the first process.
+    """
+    found = []
+    folder = system.path("/proc")
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        is_marked = entry.name.isdigit() and "=".join(MARKER) in _read(entry / "environ")
+        if is_marked and _parent_of(entry) == 1:
+            command = _read(entry / "cmdline")
+            found.append(Process(int(entry.name), tuple(command.rstrip("\0").split("\0"))))
+    return tuple(sorted(found, key=lambda process: process.pid))
+
+
 def is_running(system: System, pid: int) -> bool:
     """Whether a process with that id exists."""
     return system.path(f"/proc/{pid}").is_dir()
@@ -42,6 +58,12 @@ def _matching(system: System, name: str) -> Iterator[Process]:
         if _read(entry / "comm").rstrip("\n") == name[:COMM_LENGTH]:
             command = _read(entry / "cmdline")
             yield Process(int(entry.name), tuple(command.rstrip("\0").split("\0")))
+
+
+def _parent_of(entry: Path) -> int:
+    """The parent's id, 0 if the process is gone; the name before it may hold anything."""
+    fields = _read(entry / "stat").rpartition(") ")[2].split()
+    return int(fields[1]) if len(fields) > 1 else 0
 
 
 def _read(path: Path) -> str:

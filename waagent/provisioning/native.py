@@ -24,6 +24,7 @@ from waagent.protocol.documents.ovf import KeyPair, OvfEnv, PublicKey
 from waagent.protocol.session import Session
 from waagent.provisioning import customdata, marker, media
 from waagent.provisioning.errors import ProvisioningError
+from waagent.provisioning.leftovers import await_leftovers
 from waagent.provisioning.report import HealthReports
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class NativeProvisioning:
         Only a fabric that cannot be found is raised: then there is nobody to report to.
         """
         log.info("Running default provisioning handler")
+        await_leftovers(self._context)
         thread = threading.current_thread().name
 
         def take_name() -> None:

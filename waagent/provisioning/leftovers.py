@@ -1,0 +1,36 @@
+"""Commands of an attempt that was killed: they are waited for, so that no two change one file.
+
+A daemon that is killed takes its helper along, but not the ssh-keygen or useradd of that moment.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from waagent.core.context import Context
+from waagent.guest.processes import find_orphans_of_ours
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 60.0
+LOOK_EVERY_S = 0.1
+
+
+def await_leftovers(context: Context) -> None:
+    """Wait until none is left, at most ``PATIENCE_S``; then go on and say so."""
+    clock = context.system.clock
+    deadline = clock.monotonic() + PATIENCE_S
+    told = False
+    while True:
+        left = find_orphans_of_ours(context.system)
+        if not left:
+            return
+        names = ", ".join(f"{process.argv[0]} ({process.pid})" for process in left)
+        if not told:
+            log.info("Waiting for what an earlier start left running: %s", names)
+            told = True
+        if clock.monotonic() >= deadline:
+            log.warning("Not waiting any longer for %s", names)
+            return
+        if clock.wait(context.stop, LOOK_EVERY_S):
+            return
