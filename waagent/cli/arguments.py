@@ -42,7 +42,7 @@ class Options:
 
 
 _CONF_PATH = re.compile(r"configuration-path:([\w/.\-]+)", re.ASCII)
-_FIREWALL = re.compile(r"setup-firewall=([\d.]{7,})")
+_FIREWALL = re.compile(r"setup-firewall=([\d.]{7,})", re.ASCII)
 
 # In the order in which they are tried; the first hit wins for an argument (CLI 1.3).
 _WORDS: tuple[tuple[str, Union[Command, str]], ...] = (
@@ -83,6 +83,11 @@ def parse(arguments: Sequence[str]) -> Options:
             return replace(options, command=Command.HELP)
         options = changed
     return options
+
+
+def child_options(options: Options) -> tuple[str, ...]:
+    """What is handed down to the processes that we start: only the configuration's path."""
+    return (f"-configuration-path:{options.conf_path}",) if options.conf_path else ()
 
 
 def _apply(options: Options, word: str) -> Optional[Options]:

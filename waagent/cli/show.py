@@ -1,41 +1,45 @@
-"""What the agent tells on standard output: its version, its usage, its configuration.
-
-Source: spec CLI 1.5.
-"""
+"""What the agent tells on standard output at once: its version and its usage (spec CLI 1.5)."""
 
 from __future__ import annotations
 
 import re
 import sys
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from waagent.cli.arguments import USAGE
-from waagent.core import files
-from waagent.core.system import System
-from waagent.core.version import AGENT_NAME, AGENT_VERSION
-from waagent.guest.release import read_release
 
-_RUNNING = re.compile(rf".*/{AGENT_NAME}-(\d+(?:\.\d+)+).*-run-exthandlers", re.DOTALL)
+if TYPE_CHECKING:
+    from waagent.core.system import System
 
 
-def show_version(system: System) -> None:
+def render_version(system: System) -> str:
     """Three lines; scripts read the first and the third."""
+    from waagent.core.version import AGENT_NAME, AGENT_VERSION
+    from waagent.guest.release import read_release
+
     release = read_release(system)
-    print(f"{AGENT_NAME}-{AGENT_VERSION} running on {release.name} {release.version}")
-    print("Python: {}.{}.{}".format(*sys.version_info[:3]))
-    print(f"Goal state agent: {find_running_version(system) or AGENT_VERSION}")
+    python = "{}.{}.{}".format(*sys.version_info[:3])
+    return (
+        f"{AGENT_NAME}-{AGENT_VERSION} running on {release.name} {release.version}\n"
+        f"Python: {python}\n"
+        f"Goal state agent: {find_running_version(system) or AGENT_VERSION}\n"
+    )
 
 
-def show_usage(program: str) -> None:
+def render_usage(program: str) -> str:
     """One line between two blank ones."""
-    print(f"\n{USAGE.format(argv0=program)}\n")
+    return f"\n{USAGE.format(argv0=program)}\n\n"
 
 
 def find_running_version(system: System) -> Optional[str]:
     """The version of an updated agent that runs as ext-handler; ``None`` if none does."""
+    from waagent.core import files
+    from waagent.core.version import AGENT_NAME
+
+    running = re.compile(rf".*/{AGENT_NAME}-(\d+(?:\.\d+)+).*-run-exthandlers", re.DOTALL)
     for process in system.path("/proc").glob("[0-9]*"):
         command = (files.read_if_there(process / "cmdline") or "").replace("\0", " ")
-        match = _RUNNING.match(command)
+        match = running.match(command)
         if match:
             return match.group(1)
     return None

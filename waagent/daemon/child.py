@@ -13,7 +13,9 @@ from waagent.core.commands import Child
 log = logging.getLogger(__name__)
 
 STOP_WITHIN_S = 3.0
+DIE_WITHIN_S = 2.0
 LOOK_EVERY_S = 1.0
+SOON_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -46,18 +48,29 @@ def watch(
 
 
 def end(child: Child, clock: Clock) -> None:
-    """Ask the child to end; after ``STOP_WITHIN_S`` it is killed."""
+    """Ask the child to end; after ``STOP_WITHIN_S`` it is killed.
+
+    One that does not even die of that, because it hangs in the kernel, is left behind.
+    """
     log.info("Forwarding signal %d to process %d", signal.SIGTERM, child.pid)
     child.send(signal.SIGTERM)
-    deadline = clock.monotonic() + STOP_WITHIN_S
-    while child.poll() is None and clock.monotonic() < deadline:
+    if _ends_within(child, clock, STOP_WITHIN_S):
+        return
+    log.warning("Process %d did not end within %g s and is killed", child.pid, STOP_WITHIN_S)
+    child.send(signal.SIGKILL)
+    if not _ends_within(child, clock, DIE_WITHIN_S):
+        log.warning("Process %d hangs in the kernel and is left behind", child.pid)
+
+
+def _ends_within(child: Child, clock: Clock, seconds: float) -> bool:
+    deadline = clock.monotonic() + seconds
+    while child.poll() is None:
+        left_s = deadline - clock.monotonic()
+        if left_s <= 0:
+            return False
         descriptor = child.descriptor()
-        clock.wait(None, 0.1 if descriptor is None else STOP_WITHIN_S, *_listed(descriptor))
-    if child.poll() is None:
-        log.warning("Process %d did not end within %g s and is killed", child.pid, STOP_WITHIN_S)
-        child.send(signal.SIGKILL)
-        while child.poll() is None:
-            clock.wait(None, 0.05)
+        clock.wait(None, left_s if descriptor is not None else SOON_S, *_listed(descriptor))
+    return True
 
 
 def _listed(descriptor: Optional[int]) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import threading
 from collections.abc import Mapping
@@ -27,9 +28,11 @@ from waagent.daemon import child, pidfile
 log = logging.getLogger(__name__)
 
 NAME = "Daemon"
+OUR_CHANNEL = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
 VERSION_VARIABLE = "_AZURE_GUEST_AGENT_DAEMON_VERSION_"
 RETRY_S = 15.0
 SHORT_LIFE_S = 10.0
+FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 IDLE_BEAT_S = 3600.0
 
@@ -69,7 +72,13 @@ class Daemon:
             log.info("Daemon is already running: %d", holder)
             return 0
         self._make_lib_dir()
-        self._notify("READY=1\nSTATUS=Preparing this machine")
+        self._notify("READY=1")
+        try:
+            return self._run_for_ever(console_off)
+        finally:
+            self._notify("STOPPING=1")
+
+    def _run_for_ever(self, console_off: Callable[[], None]) -> int:
         while not self._context.stop.is_set():
             try:
                 self._boot_and_supervise(console_off)
@@ -78,12 +87,12 @@ class Daemon:
                 return leave.code
             except Exception as error:  # noqa: BLE001 - the outer loop outlives any defect
                 self._report_crash(error)
-                self._context.system.clock.wait(self._context.stop, RETRY_S)
-        self._notify("STOPPING=1")
+                self._clock.wait(self._context.stop, RETRY_S)
         return 0
 
     def _boot_and_supervise(self, console_off: Callable[[], None]) -> None:
         log.info("Run daemon")
+        self._notify("STATUS=Preparing this machine")
         helper = forked.fork(self._boot)
         end = child.watch(
             helper, self._clock, self._context.stop, every_s=self._beat_s, beat=self._beat
@@ -97,13 +106,17 @@ class Daemon:
         self._run_children()
 
     def _run_children(self) -> None:
-        pause_s = 1.0
+        pause_s = FIRST_PAUSE_S
         while not self._context.stop.is_set():
             lived_s = self._run_child()
-            pause_s = 1.0 if lived_s >= SHORT_LIFE_S else min(pause_s * 2, LONGEST_PAUSE_S)
-            if lived_s < SHORT_LIFE_S:
-                log.info("The agent lived %.1f s only; next start in %g s", lived_s, pause_s)
-            self._clock.wait(self._context.stop, pause_s if lived_s < SHORT_LIFE_S else 0.0)
+            if self._context.stop.is_set():
+                return
+            if lived_s >= SHORT_LIFE_S:
+                pause_s = FIRST_PAUSE_S
+                continue
+            log.info("The agent lived %.1f s only; next start in %g s", lived_s, pause_s)
+            self._clock.wait(self._context.stop, pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
     def _run_child(self) -> float:
         """Run one child to its end; how long it lived, in seconds."""
@@ -111,17 +124,15 @@ class Daemon:
         command = self._launch.command()
         text = " ".join(command)
         log.info("Installed Agent %s is the most current agent", name)
-        environment = {**self._environment, VERSION_VARIABLE: AGENT_VERSION}
         try:
             process = self._context.system.start(
-                Spawn(command, cwd=self._context.paths.lib, env=environment)
+                Spawn(command, cwd=self._context.paths.lib, env=_for_child(self._environment))
             )
         except CommandFailed as error:
-            log.warning(
-                "Agent %s launched with command '%s' failed with exception: %s",
-                name,
-                text,
-                describe(error),
+            message = f"Agent {name} launched with command '{text}' failed with exception:"
+            log.warning("%s %s", message, describe(error))
+            self._context.events.add(
+                Op.ENABLE, f"{message} {describe(error)}", success=False, quiet=True
             )
             return 0.0
         log.info("Agent %s launched with command '%s' is successfully running", name, text)
@@ -150,6 +161,7 @@ class Daemon:
             "allowExtensionOperations property is set to true."
         )
         self._notify(f"STATUS=Disabled by {path}")
+        self._beat()
         while not self._clock.wait(self._context.stop, self._beat_s):
             self._beat()
         raise Exit(0, "Stopped while disabled")
@@ -186,7 +198,16 @@ class Daemon:
         return self._context.system.clock
 
 
+def _for_child(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Ours with our version, but without systemd's channel to us: nobody else speaks for us."""
+    kept = {name: value for name, value in environment.items() if name not in OUR_CHANNEL}
+    return {**kept, VERSION_VARIABLE: AGENT_VERSION}
+
+
 def _beat_period(environment: Mapping[str, str]) -> float:
     """How often systemd wants to hear of us: a third of its limit (sd_watchdog_enabled(3))."""
     text = environment.get("WATCHDOG_USEC", "")
-    return int(text) / 3_000_000 if text.isdigit() and int(text) > 0 else IDLE_BEAT_S
+    meant_for = environment.get("WATCHDOG_PID", str(os.getpid()))
+    if not re.fullmatch("[1-9][0-9]{0,18}", text) or meant_for != str(os.getpid()):
+        return IDLE_BEAT_S
+    return min(int(text) / 3_000_000, IDLE_BEAT_S)
