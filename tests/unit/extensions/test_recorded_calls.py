@@ -12,7 +12,7 @@ from tests.unit.extensions.world import World, goal
 from waagent.protocol.documents.handlers import Handler, RequestedState, Settings
 
 ECHO, SECOND, MULTI = "Oracle.Test.Echo", "Oracle.Test.Second", "Oracle.Test.Multi"
-CALLS = 30
+CALLS = 31
 OFF, GONE = RequestedState.DISABLED, RequestedState.UNINSTALL
 
 
