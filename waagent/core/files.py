@@ -17,6 +17,7 @@ from waagent.core.errors import GuestError
 SECRET = 0o600
 PUBLIC = 0o644
 MAX_READ = 16 * 1024 * 1024
+READ_PIECE = 64 * 1024
 
 Owner = tuple[int, int]
 
@@ -90,11 +91,15 @@ def ensure_directory(path: Path, *, mode: int = 0o755, owner: Optional[Owner] = 
 
 def read(path: Path, *, limit: int = MAX_READ) -> bytes:
     """The file's bytes; over the limit is a ``GuestError``, a missing one ``FileNotFoundError``."""
+    collected = bytearray()
     with path.open("rb") as stream:
-        data = stream.read(limit + 1)
-    if len(data) > limit:
-        raise GuestError(f'cannot read "{path}": it is larger than {limit} bytes')
-    return data
+        # In pieces: the kernel's own files refuse to be read into a very large buffer.
+        while len(collected) <= limit:
+            piece = stream.read(READ_PIECE)
+            if not piece:
+                return bytes(collected)
+            collected += piece
+    raise GuestError(f'cannot read "{path}": it is larger than {limit} bytes')
 
 
 def read_text(path: Path, *, limit: int = MAX_READ) -> str:
@@ -103,10 +108,10 @@ def read_text(path: Path, *, limit: int = MAX_READ) -> str:
 
 
 def read_if_there(path: Path, *, limit: int = MAX_READ) -> Optional[str]:
-    """The file's text, or ``None`` when it cannot be read."""
+    """The file's text, or ``None`` when it cannot be read or is over the limit."""
     try:
         return read_text(path, limit=limit)
-    except OSError:
+    except (OSError, GuestError):
         return None
 
 
