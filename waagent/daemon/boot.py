@@ -26,6 +26,7 @@ def boot(context: Context, profile: Profile) -> int:
 
     A provisioning that fails is reported and counts as done: extensions may still run.
     """
+    _say_what_is_off(context)
     endpoint.clean(context)
     detection = Detection(context, profile, make_transport(context))
 
@@ -38,4 +39,14 @@ def boot(context: Context, profile: Profile) -> int:
     except AgentError as error:
         log.error("Cannot prepare this machine: %s", describe(error))
         return NO_FABRIC
+    if not context.conf.os.is_rdma_on:
+        log.info("RDMA capabilities are not enabled, skipping")
     return DONE
+
+
+def _say_what_is_off(context: Context) -> None:
+    """So that a reader of the log finds each step of the boot, in its order (decision 14)."""
+    if not context.conf.os.detect_scvmm_env:
+        log.info("DetectScvmmEnv is off, not looking for System Center VMM")
+    if not context.conf.resource_disk.format:
+        log.info("ResourceDisk.Format is off, the resource disk stays as it is")

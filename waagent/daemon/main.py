@@ -71,6 +71,8 @@ class Daemon:
         if holder is not None:
             log.info("Daemon is already running: %d", holder)
             return 0
+        log.info("Process %d is in %s", os.getpid(), self._context.paths.pid_file)
+        log.info("FIPS mode is %s", "on" if self._context.conf.os.enable_fips else "off")
         self._make_lib_dir()
         self._notify("READY=1")
         try:
@@ -170,6 +172,7 @@ class Daemon:
         lib = self._context.paths.lib
         files.ensure_directory(lib, mode=0o700)
         os.chdir(lib)
+        log.info("Working in %s", lib)
 
     def _banner(self) -> None:
         log.info("%s Version: %s", AGENT_LONG_NAME, AGENT_VERSION)

@@ -9,7 +9,6 @@ import logging
 from typing import Optional
 
 from waagent.core.context import Context
-from waagent.core.errors import AgentError
 from waagent.core.events import Op
 from waagent.guest import cloudinit
 from waagent.guest.profile import Profile
@@ -19,11 +18,12 @@ from waagent.provisioning import marker
 from waagent.provisioning.errors import ProvisioningError
 from waagent.provisioning.marker import Standing
 from waagent.provisioning.native import Connect, NativeProvisioning, note_guest_agent_flag
-from waagent.provisioning.report import HealthReports
+from waagent.provisioning.report import HealthReports, uptime_text
 
 log = logging.getLogger(__name__)
 
 CLOUD_INIT = "cloud-init"
+WITH_CLOUD_INIT = "Provisioning with cloud-init"
 DISABLED = "disabled"
 
 
@@ -33,6 +33,9 @@ def provision(context: Context, profile: Profile, connect: Connect) -> Optional[
     Raises what ``connect`` raises. A failed attempt is reported, not raised.
     """
     conf = context.conf.provisioning
+    log.info("Provisioning.Agent is %s", conf.agent)
+    standing = marker.read_standing(context)
+    log.info("This machine is %s", standing.value)
     is_cloud_init_enabled = cloudinit.is_enabled(context.system)
     provisioner = conf.provisioner(cloud_init_enabled=is_cloud_init_enabled)
     if provisioner == DISABLED:
@@ -40,7 +43,6 @@ def provision(context: Context, profile: Profile, connect: Connect) -> Optional[
         marker.write_marker(context)
         return _report_ready(context, connect)
     log.info("Using %s for provisioning", provisioner)
-    standing = marker.read_standing(context)
     if standing is not Standing.NEW:
         return _welcome_back(context, standing, connect)
     if provisioner == CLOUD_INIT:
@@ -67,7 +69,6 @@ def _welcome_back(context: Context, standing: Standing, connect: Connect) -> Opt
         )
         log.warning("%s", text)
         context.events.add(Op.PROVISION, text, success=False, quiet=True)
-    log.info("This machine is %s; reporting Ready", standing.value)
     marker.write_marker(context)
     return _report_ready(context, connect)
 
@@ -80,7 +81,7 @@ def _report_ready(context: Context, connect: Connect) -> Session:
 
 def _refuse(context: Context, connect: Connect, why: str) -> Session:
     session = connect()
-    _fail(context, session, ProvisioningError(why))
+    HealthReports(context, session).report_failed(ProvisioningError(why))
     return session
 
 
@@ -91,7 +92,7 @@ def _after_cloud_init(context: Context, connect: Connect) -> Session:
         note_guest_agent_flag(context, cloud.wait_for_ovf_env(context))
     except ProvisioningError as error:
         session = connect()
-        _fail(context, session, error)
+        HealthReports(context, session).report_failed(error, what=WITH_CLOUD_INIT)
         return session
     session = connect()
     reports = HealthReports(context, session)
@@ -100,17 +101,11 @@ def _after_cloud_init(context: Context, connect: Connect) -> Session:
     try:
         cloud.wait_for_host_key(context, "rsa" if key_type == "auto" else key_type)
     except ProvisioningError as error:
-        _fail(context, session, error)
+        reports.report_failed(error, what=WITH_CLOUD_INIT)
         return session
     marker.write_marker(context)
     log.info("Finished provisioning")
     reports.report_ready()
-    context.events.add(Op.PROVISION, "Provisioning with cloud-init succeeded")
+    text = f"{WITH_CLOUD_INIT} succeeded ({uptime_text(context)})"
+    context.events.add(Op.PROVISION, text)
     return session
-
-
-def _fail(context: Context, session: Session, error: AgentError) -> None:
-    text = error.for_fabric()
-    log.error("Provisioning failed: %s", text)
-    context.events.add(Op.PROVISION, text, success=False, quiet=True)
-    HealthReports(context, session).report_failed(text)

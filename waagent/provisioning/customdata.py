@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
+import shlex
 
 from waagent.core import files
 from waagent.core.context import Context
 from waagent.core.errors import CommandTimedOut
 from waagent.core.events import Op
+from waagent.provisioning import marker
 from waagent.provisioning.errors import ProvisioningError
 
 log = logging.getLogger(__name__)
 
 RUN_WITHIN_S = 3600.0
+NOT_EXECUTABLE = 126
 
 
 def save_custom_data(context: Context, text: str) -> None:
@@ -41,21 +44,26 @@ def _decode(text: str) -> bytes:
 
 
 def _run_once(context: Context) -> None:
-    """Run the script; the marker is written first, so that a crash never runs it again."""
-    marker = context.paths.custom_data_started
-    if marker.exists():
+    """Run the script; that it was started is noted first, so that a crash never runs it again."""
+    started = context.paths.custom_data_started
+    if marker.is_done(context, started):
         log.warning("The custom data was started before and is not run again")
         return
-    files.write(marker, b"")
+    marker.note_done(context, started)
     log.info("Execute custom data")
     clock = context.system.clock
     start = clock.monotonic()
-    path = context.system.within(context.paths.custom_data)
+    path = shlex.quote(context.system.within(context.paths.custom_data))
     try:
-        result = context.system.run("/bin/sh", "-c", path, timeout_s=RUN_WITHIN_S)
-        if not result.ok:
-            log.warning("The custom data ended with code %d", result.code)
-    except CommandTimedOut as error:
-        log.warning("%s", error)
+        _tell_result(context.system.run("/bin/sh", "-c", path, timeout_s=RUN_WITHIN_S).code)
+    except CommandTimedOut:
+        # What it printed may hold secrets, and so is not repeated.
+        log.warning("The custom data did not end within %g s and was killed", RUN_WITHIN_S)
     took_s = int(clock.monotonic() - start)
     context.events.add(Op.CUSTOM_DATA, "Custom data was executed", duration_ms=took_s)
+
+
+def _tell_result(code: int) -> None:
+    if code:
+        hint = "; is its file system mounted noexec?" if code == NOT_EXECUTABLE else ""
+        log.warning("The custom data ended with code %d%s", code, hint)

@@ -1,24 +1,23 @@
 """The "provisioned" file: its existence says that a machine is set up, its content which one.
 
-Source: spec DAEMON 5.3.
+So do the files beside it that say what is done already: an image that was captured with them is
+another machine. Source: spec DAEMON 5.3.
 """
 
 from __future__ import annotations
 
 import enum
-import logging
+from pathlib import Path
 
 from waagent.core import files
 from waagent.core.context import Context
 from waagent.guest import identity
 
-log = logging.getLogger(__name__)
-
 
 class Standing(enum.Enum):
     """What the file says of this machine."""
 
-    NEW = "never provisioned"
+    NEW = "not provisioned yet"
     SAME = "provisioned"
     UNREPORTED = "provisioned, but the fabric has not accepted Ready yet"
     MOVED = "provisioned with another VM id"
@@ -32,10 +31,23 @@ def read_standing(context: Context) -> Standing:
     if stored is None:
         return Standing.NEW
     if identity.is_same_vm(stored, identity.read_vm_id(context.system)):
-        return Standing.SAME if paths.ready_reported.exists() else Standing.UNREPORTED
+        return Standing.SAME if is_done(context, paths.ready_reported) else Standing.UNREPORTED
     return Standing.MOVED if stored.strip() else Standing.UNNAMED
 
 
 def write_marker(context: Context) -> None:
     """This machine is provisioned: its VM id, without a newline."""
-    files.write(context.paths.provisioned, identity.read_vm_id(context.system))
+    note_done(context, context.paths.provisioned)
+
+
+def note_done(context: Context, path: Path) -> None:
+    """Remember in that file that something is done on this very machine."""
+    files.write(path, identity.read_vm_id(context.system))
+
+
+def is_done(context: Context, path: Path) -> bool:
+    """Whether that was noted on this very machine, or on one whose id nobody could tell."""
+    stored = files.read_if_there(path)
+    if stored is None:
+        return False
+    return not stored.strip() or identity.is_same_vm(stored, identity.read_vm_id(context.system))

@@ -16,6 +16,7 @@ from waagent.core.context import Context
 from waagent.core.errors import AgentError, GuestError, describe
 from waagent.guest import media
 from waagent.protocol.documents.ovf import OvfEnv, parse_ovf_env, without_password
+from waagent.provisioning import marker
 from waagent.provisioning.errors import ProvisioningError
 
 log = logging.getLogger(__name__)
@@ -48,10 +49,11 @@ def take_request(context: Context) -> Request:
 
     Raises ``MediaError`` or ``DocumentError``; the media is unmounted either way.
     """
-    paths = context.paths
-    if paths.account_ready.exists() and paths.ovf_env.exists():
+    saved = _find_saved(context)
+    if saved is not None:
         log.info("Account and password exist; using the saved %s", OVF_NAME)
-        return Request(parse_ovf_env(files.read(paths.ovf_env)), None)
+        return Request(saved, None)
+    paths = context.paths
     log.info("Copying ovf-env.xml")
     device, folder = _mount(context)
     try:
@@ -70,10 +72,23 @@ def release(context: Context, request: Request) -> None:
     """Eject the media; its content is used. A failure is only logged."""
     if request.device is None:
         return
+    log.info("Eject %s: account and password exist", request.device)
     try:
         media.eject(context.system, request.device)
     except AgentError as error:
         log.warning("Cannot eject %s: %s", request.device, describe(error))
+
+
+def _find_saved(context: Context) -> Optional[OvfEnv]:
+    """The document of an earlier attempt on this machine that got as far as the account."""
+    path = context.paths.ovf_env
+    if not marker.is_done(context, context.paths.account_ready):
+        return None
+    try:
+        return parse_ovf_env(files.read(path))
+    except (AgentError, OSError) as error:
+        log.warning("Cannot use the saved %s, so the media is read: %s", path, describe(error))
+        return None
 
 
 def _mount(context: Context) -> tuple[Path, Path]:
@@ -93,6 +108,8 @@ def _unmount(context: Context, folder: Path) -> None:
         media.unmount(context.system, folder)
     except AgentError as error:
         log.warning("Cannot unmount %s: %s", folder, describe(error))
+    else:
+        log.info("Unmounted dvd")
 
 
 def _read(path: Path) -> bytes:

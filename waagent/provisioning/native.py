@@ -8,37 +8,33 @@ Source: spec DAEMON 5.2; ARCHITECTURE.md decision 9.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Callable
 
 from waagent.core import files
 from waagent.core.context import Context
 from waagent.core.errors import AgentError, CommandFailed, GuestError, describe
 from waagent.core.events import Op
-from waagent.guest import hostname, services, ssh, stats, sudoers, users
+from waagent.guest import hostname, services, ssh, sudoers, users
 from waagent.guest.profile import Profile
 from waagent.protocol.documents.ovf import KeyPair, OvfEnv, PublicKey
 from waagent.protocol.session import Session
 from waagent.provisioning import customdata, marker, media
 from waagent.provisioning.errors import ProvisioningError
 from waagent.provisioning.leftovers import await_leftovers
-from waagent.provisioning.report import HealthReports
+from waagent.provisioning.report import HealthReports, uptime_text
 
 log = logging.getLogger(__name__)
 
 Connect = Callable[[], Session]
 """Finds the fabric and fetches its goal state, which may take an hour."""
 
+FAILURES = (AgentError, OSError, ValueError)
+"""What a step may end with, and somebody at the portal waits to hear of."""
 
-@dataclass(frozen=True)
-class Beside:
-    """What runs beside the rest: new host keys, and the search for the fabric."""
-
-    host_keys: Future[str]
-    session: Future[Session]
+_THUMBPRINT = re.compile(r"[0-9A-F]+")
 
 
 class NativeProvisioning:
@@ -62,30 +58,36 @@ class NativeProvisioning:
             threading.current_thread().name = thread
 
         with ThreadPoolExecutor(max_workers=2, initializer=take_name) as pool:
-            beside = Beside(pool.submit(self._make_host_keys), pool.submit(self._connect))
-            return self._run_beside(beside)
+            return self._run_beside(pool)
 
-    def _run_beside(self, beside: Beside) -> Session:
+    def _run_beside(self, pool: ThreadPoolExecutor) -> Session:
         start = self._context.system.clock.monotonic()
+        host_keys = pool.submit(self._make_host_keys)
         try:
             request = media.take_request(self._context)
-        except (AgentError, OSError) as error:
-            session = beside.session.result()
-            self._fail(HealthReports(self._context, session), error)
+        except FAILURES as error:
+            session = self._connect()
+            HealthReports(self._context, session).report_failed(_as_agent_error(error))
             return session
-        session = beside.session.result()
+        _detect_by_file(self._context)
+        session = self._connect()
         reports = HealthReports(self._context, session)
         log.info("Starting provisioning")
-        reports.report_starting()
+        # A fabric that takes its time to accept this must not keep the user out of the machine.
+        told = pool.submit(reports.report_starting)
         try:
-            self._set_up(request, beside)
-        except (AgentError, OSError) as error:
-            self._fail(reports, error)
+            self._set_up(request, host_keys)
+            note_guest_agent_flag(self._context, request.ovf)
+            marker.write_marker(self._context)
+        except FAILURES as error:
+            told.result()
+            reports.report_failed(_as_agent_error(error))
             return session
-        self._finish(request.ovf, reports, start)
+        told.result()
+        self._finish(reports, start)
         return session
 
-    def _set_up(self, request: media.Request, beside: Beside) -> None:
+    def _set_up(self, request: media.Request, host_keys: Future[str]) -> None:
         log.info("Handle ovf-env.xml.")
         ovf, system = request.ovf, self._context.system
         log.info("Set hostname [%s]", ovf.host_name)
@@ -94,16 +96,17 @@ class NativeProvisioning:
         hostname.publish_hostname(
             system, ovf.host_name, record=self._context.paths.published_hostname
         )
-        fingerprint = self._host_keys_of(beside)
-        log.info("The fingerprint of the host key is %s", fingerprint)
+        fingerprint = _host_keys_of(host_keys)
         if request.is_account_needed:
             self._make_account(ovf)
-            files.write(self._context.paths.account_ready, b"")
+            marker.note_done(self._context, self._context.paths.account_ready)
         media.release(self._context, request)
         if ovf.custom_data:
             customdata.save_custom_data(self._context, ovf.custom_data)
         if self._context.conf.provisioning.delete_root_password:
+            log.info("Delete root password")
             users.lock_root_password(system, shadow_path=self._context.conf.os.password_path)
+        log.info("The fingerprint of the host key is %s", fingerprint)
         services.refresh(system, self._profile.ssh_service)
 
     def _make_account(self, ovf: OvfEnv) -> None:
@@ -120,6 +123,7 @@ class NativeProvisioning:
                 crypt_id=conf.provisioning.password_crypt_id,
                 salt_length=conf.provisioning.password_crypt_salt_length,
                 allow_system_user=conf.provisioning.allow_reset_sys_user,
+                ordinary=self._profile.ordinary_system_users,
             )
         log.info("Configure sudoer")
         sudoers.ensure_sudoer(
@@ -161,8 +165,7 @@ class NativeProvisioning:
     def _public_key_of(self, fingerprint: str) -> str:
         from waagent.protocol.transport import certificate_public_ssh_key
 
-        path = self._context.paths.lib / f"{fingerprint.upper()}.crt"
-        return certificate_public_ssh_key(_read_key(path))
+        return certificate_public_ssh_key(_read_delivered(self._context, fingerprint, "crt"))
 
     def _deploy_key_pair(self, user: str, pair: KeyPair) -> None:
         from waagent.protocol.transport import public_key_pem
@@ -170,13 +173,14 @@ class NativeProvisioning:
         log.info("Deploy ssh key pairs.")
         if pair.path is None or pair.fingerprint is None:
             raise ProvisioningError("SSH key pair path or Fingerprint is None")
-        private = _read_key(self._context.paths.lib / f"{pair.fingerprint.upper()}.prv")
+        private = _read_delivered(self._context, pair.fingerprint, "prv")
+        public = public_key_pem(private)
         ssh.deploy_key_pair(
             self._context.system,
             user,
             pair.path,
-            private.decode("ascii"),
-            public_key_pem(private).decode("ascii"),
+            private.decode("utf-8", "replace"),
+            public.decode("ascii"),
             home_dir=self._context.conf.os.home_dir,
         )
 
@@ -189,33 +193,29 @@ class NativeProvisioning:
             regenerate=conf.provisioning.regenerate_ssh_host_key_pair,
         )
 
-    def _host_keys_of(self, beside: Beside) -> str:
-        """Waited for before sshd is configured: without host keys it refuses any settings."""
-        try:
-            return beside.host_keys.result()
-        except (GuestError, CommandFailed, OSError) as error:
-            raise ProvisioningError(
-                f"Failed to generate ssh host key: {describe(error)}"
-            ) from error
-
-    def _finish(self, ovf: OvfEnv, reports: HealthReports, start: float) -> None:
+    def _finish(self, reports: HealthReports, start: float) -> None:
         context = self._context
-        marker.write_marker(context)
         took_ms = int((context.system.clock.monotonic() - start) * 1000)
         context.events.add(
-            Op.PROVISION, f"Provisioning succeeded ({_uptime_text(context)})", duration_ms=took_ms
+            Op.PROVISION, f"Provisioning succeeded ({uptime_text(context)})", duration_ms=took_ms
         )
-        note_guest_agent_flag(context, ovf)
         log.info("Provisioning complete")
         reports.report_ready()
 
-    def _fail(self, reports: HealthReports, error: Exception) -> None:
-        """Say why, in the fabric's words; the next start of the daemon tries again."""
-        failure = _as_provisioning_error(error)
-        text = failure.for_fabric()
-        log.error("Provisioning failed: %s (%s)", text, _uptime_text(self._context))
-        reports.report_failed(text)
-        self._context.events.add(Op.PROVISION, text, success=False, quiet=True)
+
+def _detect_by_file(context: Context) -> None:
+    """Which protocol the media asks for; there is only one left (DAEMON 12.3, decision 14)."""
+    log.info("Detect protocol by file")
+    if (context.paths.lib / media.TAG_NAME).exists():
+        log.info("%s is there; its protocol is no more, using WireProtocol", media.TAG_NAME)
+
+
+def _host_keys_of(host_keys: Future[str]) -> str:
+    """Waited for before sshd is configured: without host keys it refuses any settings."""
+    try:
+        return host_keys.result()
+    except FAILURES as error:
+        raise ProvisioningError(f"Failed to generate ssh host key: {describe(error)}") from error
 
 
 def note_guest_agent_flag(context: Context, ovf: OvfEnv) -> None:
@@ -227,7 +227,7 @@ def note_guest_agent_flag(context: Context, ovf: OvfEnv) -> None:
         files.write(context.paths.disable_agent, b"")
 
 
-def _as_provisioning_error(error: Exception) -> AgentError:
+def _as_agent_error(error: Exception) -> AgentError:
     if isinstance(error, (GuestError, CommandFailed)):
         return ProvisioningError(f"Failed to provision: {error.for_fabric()}")
     if isinstance(error, AgentError):
@@ -235,14 +235,15 @@ def _as_provisioning_error(error: Exception) -> AgentError:
     return ProvisioningError(f"Failed to provision: {describe(error)}")
 
 
-def _read_key(path: Path) -> bytes:
+def _read_delivered(context: Context, fingerprint: str, suffix: str) -> bytes:
+    """A certificate or key that came with the goal state."""
+    thumbprint = fingerprint.upper()
+    if not _THUMBPRINT.fullmatch(thumbprint):
+        raise ProvisioningError(f'"{fingerprint[:64]}" is no thumbprint of a certificate')
+    path = context.paths.lib / f"{thumbprint}.{suffix}"
     try:
         return files.read(path)
     except FileNotFoundError:
         raise ProvisioningError(
             f"Can't find {path.name}: the fabric did not deliver that certificate"
         ) from None
-
-
-def _uptime_text(context: Context) -> str:
-    return f"{stats.uptime_s(context.system):.2f}s"

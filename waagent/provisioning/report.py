@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Optional
 
-from waagent.core import files
 from waagent.core.context import Context
 from waagent.core.errors import AgentError, describe
 from waagent.core.events import Op
+from waagent.guest import stats
 from waagent.protocol.documents.reports import (
     NOT_READY,
     PROVISIONING,
@@ -17,8 +17,14 @@ from waagent.protocol.documents.reports import (
     render_health,
 )
 from waagent.protocol.session import Session
+from waagent.provisioning import marker
 
 log = logging.getLogger(__name__)
+
+
+def uptime_text(context: Context) -> str:
+    """How long this machine has been up, as events tell it."""
+    return f"{stats.uptime_s(context.system):.2f}s"
 
 
 class HealthReports:
@@ -32,14 +38,22 @@ class HealthReports:
         """Provisioning has begun."""
         self._post(NOT_READY, PROVISIONING, "Starting")
 
-    def report_failed(self, text: str) -> None:
-        """Provisioning has failed, with the text that the portal shows."""
+    def report_failed(self, error: AgentError, *, what: str = "Provisioning") -> None:
+        """Provisioning has failed: to the log, to telemetry, and as what the portal shows."""
+        text = error.for_fabric()
+        told = f"{what} failed: {text} ({uptime_text(self._context)})"
+        log.error("%s", told)
+        self._context.events.add(Op.PROVISION, told, success=False, quiet=True)
         self._post(NOT_READY, PROVISIONING_FAILED, text)
 
     def report_ready(self) -> None:
         """The machine is ready; remembered once the fabric has accepted it (decision 9)."""
-        if self._post(READY, None, None):
-            files.write(self._context.paths.ready_reported, b"")
+        if not self._post(READY, None, None):
+            return
+        try:
+            marker.note_done(self._context, self._context.paths.ready_reported)
+        except OSError as error:
+            log.warning("Cannot remember that Ready was accepted: %s", describe(error))
 
     def _post(self, state: str, substatus: Optional[str], description: Optional[str]) -> bool:
         goal_state = self._session.store.current().goal_state
