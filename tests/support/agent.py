@@ -6,6 +6,7 @@ end of an extension's command is waited for in truth.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import select
@@ -19,6 +20,7 @@ from tests.fabric import Fabric
 from tests.fabric.emulator import handler_items
 from tests.support.clock import ManualClock
 from tests.support.machine import DATA
+from waagent.core import files
 from waagent.core.clock import Clock, Stop
 from waagent.core.commands import ProcessRunner
 from waagent.core.conf import load
@@ -29,12 +31,18 @@ from waagent.core.paths import make_paths
 from waagent.core.system import System
 from waagent.exthandlers.main import ExtHandlers, assemble
 from waagent.guest.release import read_release
-from waagent.protocol.keys import make_transport_keys
 from waagent.protocol.session import Session, make_transport, open_session
+from waagent.protocol.transport import make_transport_certificate
 
 ENDPOINT = "168.63.129.16"
 ENVIRONMENT = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")}
 COMMAND_ENDS_WITHIN_MS = 20_000
+
+
+@functools.cache
+def _transport_keys() -> tuple[bytes, bytes]:
+    """Made once for all tests: it takes its time."""
+    return make_transport_certificate(datetime.now(timezone.utc))
 
 
 class AgentClock(ManualClock):
@@ -93,7 +101,9 @@ class RootedAgent:
         release.parent.mkdir(parents=True, exist_ok=True)
         release.write_bytes((DATA / "os-release" / "debian-12").read_bytes())
         if not self.paths.transport_private.exists():
-            make_transport_keys(self.paths, self.clock)
+            private, certificate = _transport_keys()
+            files.write(self.paths.transport_private, private, mode=files.SECRET)
+            files.write(self.paths.transport_cert, certificate, mode=files.SECRET)
         self.session = self._open_session()
         self._process: Optional[ExtHandlers] = None
 
@@ -126,12 +136,21 @@ class RootedAgent:
         self._process = process
         return self
 
-    def turn(self, times: int = 1) -> dict[str, Any]:
-        """Run the loop's turns with their pauses; the newest status that the fabric has."""
+    def turn(self, times: int = 1) -> None:
+        """Run the loop's turns with their pauses."""
         for _ in range(times):
             self.process.loop.turn()
             self.clock.wait(None, self.process.loop.period_s())
-        return self.status
+
+    def let_pass(self, seconds: float) -> None:
+        """Time goes by, and the agent does nothing."""
+        self.clock.wait(None, seconds)
+
+    @property
+    def waits(self) -> list[float]:
+        """Every wait of a clock that stands still, in seconds."""
+        assert isinstance(self.clock, ManualClock)
+        return self.clock.waits
 
     def new_status(self) -> dict[str, Any]:
         """Run one turn, and have the status that came of it."""

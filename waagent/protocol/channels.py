@@ -6,6 +6,7 @@ Source: spec WIRE 6.3 (channel selection, several URIs).
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 from collections.abc import Sequence
@@ -75,8 +76,7 @@ class Channels:
 
         def fetch(uri: str) -> None:
             try:
-                with target.open("w+b") as stream:
-                    target.chmod(files.SECRET)
+                with _create(target) as stream:
                     sink = cast(BinaryIO, _Sink(stream))
                     self._either(uri, lambda channel: self._stream(channel, uri, sink))
                 use(target)
@@ -207,9 +207,17 @@ class _Sink:
         return self._stream.truncate()
 
     def write(self, data: bytes) -> int:
+        rest = memoryview(data)
         try:
-            written = self._stream.write(data)
-            self._stream.flush()
+            while rest:
+                rest = rest[self._stream.write(rest) :]
         except OSError as error:
             raise _StoreFailed(error) from error
-        return written
+        return len(data)
+
+
+def _create(path: Path) -> IO[bytes]:
+    """A new file, 0600 from its creation; one that lies there, or a link, has to go before."""
+    files.remove(path)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, files.SECRET), "w+b", buffering=0)

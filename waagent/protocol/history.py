@@ -110,13 +110,11 @@ class History:
     def _open_folder(self, tag: str) -> Optional[Path]:
         moment = self._clock.now().astimezone(timezone.utc).strftime("%Y-%m-%dT%H-%M-%S")
         folder = self._paths.history / f"{moment}__{_safe(tag)}"
-        opened: Optional[Path] = None
         with self._tolerated("a goal state"):
             files.ensure_directory(self._paths.history, mode=0o700)
             self._purge()
             files.ensure_directory(folder, mode=0o700)
-            opened = folder
-        return opened
+        return folder if folder.is_dir() else None
 
     def _keep_in_lib(self, name: str, content: Content) -> None:
         if name in NUMBERED:
