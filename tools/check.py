@@ -20,6 +20,8 @@ from tools.interpreters import find_interpreters
 
 LINTED = ("waagent", "tests", "tools", "setup.py", "bin/waagent")
 UNIT = ("tests/unit", "tests/emulator")
+# Whole machines: what differs between interpreters is found below, so one interpreter is enough.
+MACHINES = "tests/e2e"
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,9 @@ def plan_steps(environments: tuple[Environment, ...]) -> list[Step]:
         Step("contracts", main, module(main, "pytest", "-q", "tests/architecture")),
     ]
     steps += [pytest(e, "unit", *UNIT) for e in environments]
-    apart = [f"--ignore={folder}" for folder in (*UNIT, "tests/architecture")]
+    apart = [f"--ignore={folder}" for folder in (*UNIT, "tests/architecture", MACHINES)]
     steps += [pytest(e, "integration", "tests", *apart) for e in environments]
-    return steps
+    return [*steps, pytest(main, "integration", MACHINES)]
 
 
 def run(step: Step) -> Outcome:

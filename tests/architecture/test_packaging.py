@@ -45,7 +45,7 @@ def test_floors_of_setup_are_those_that_are_tested() -> None:
     setup = (ROOT / "setup.py").read_text(encoding="utf-8")
     promised = dict(re.findall(r'"([a-z0-9]+)>=([0-9.]+)"', setup))
     lines = (ROOT / "tests/requirements/oldest.txt").read_text(encoding="utf-8").splitlines()
-    tested = dict(m.groups() for m in map(PIN.match, lines) if m)
+    tested = {m[1]: m[2] for m in map(PIN.match, lines) if m}
     assert promised == tested
 
 

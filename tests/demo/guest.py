@@ -23,6 +23,7 @@ from typing import Callable, Optional
 
 from tests.demo.azure import NIC, ROUTER, Azure, render_hosts
 from tests.demo.blocks import held_images
+from tests.demo.namespaces import await_link
 from tests.demo.plan import CHECKOUT, DRIVE, GuestPlan
 from tests.demo.process import FirstProcess
 from tests.fabric import Fabric, Vm, first_boot
@@ -272,6 +273,7 @@ class Guest:
     def _configure_network(self) -> None:
         self._must("ip", "link", "set", "lo", "up")
         self._must("ip", "link", "set", NIC, "up")
+        await_link(lambda: self.run("ip", "-brief", "link", "show", "dev", NIC).output)
         if not self._dhcp_client:
             self._must("ip", "address", "add", f"{self.vm.identity.private_ip}/24", "dev", NIC)
             self._must("ip", "route", "add", "default", "via", ROUTER)

@@ -29,6 +29,9 @@ from tests.demo.view import build_view, confine
 
 OWN = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
 
+# The other side decides when it ends, by closing the socket; what is started hears them as usual.
+IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class Init:
     """Process 1."""
@@ -84,7 +87,7 @@ class Init:
                 (os.POSIX_SPAWN_DUP2, 1, 2),
             ],
             setsid=True,
-            setsigdef=[signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT],
+            setsigdef=[*IGNORED, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ],
         )
         self._started.add(pid)
         return {"pid": pid}
@@ -141,8 +144,8 @@ def main(argv: list[str]) -> int:
     """
     control = socket.socket(fileno=int(argv[0]))
     plan = read_plan(control)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the other side decides, by closing the socket
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
     unshare(CLONE_NEWPID)
     pid = os.fork()
     if not pid:

@@ -11,6 +11,7 @@ import os
 import queue
 import subprocess
 import threading
+import time
 from typing import Callable, TypeVar, Union
 
 CLONE_NEWNS = 0x00020000
@@ -18,6 +19,7 @@ CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
+LINK_WITHIN_S = 10.0
 
 Answer = TypeVar("Answer")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -55,6 +57,18 @@ def _check(code: int, what: str) -> None:
     if code:
         number = ctypes.get_errno()
         raise OSError(number, f"cannot {what}: {os.strerror(number)}")
+
+
+def await_link(show: Callable[[], str]) -> None:
+    """Wait until `ip -brief link show` of an interface says that it carries what is sent.
+
+    The kernel says so a moment after both ends are up; what is sent before is lost.
+    """
+    limit = time.monotonic() + LINK_WITHIN_S
+    while " UP " not in show():
+        if time.monotonic() > limit:
+            raise OSError(f"cannot use the link, it is down after {LINK_WITHIN_S:g} s: {show()}")
+        threading.Event().wait(0.02)
 
 
 class NetworkNamespace:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.demo.namespaces import NetworkNamespace
+from tests.demo.namespaces import NetworkNamespace, await_link
 from tests.fabric.dhcp import DhcpServer
 from tests.fabric.dhcp_packets import Lease
 from tests.fabric.journal import Journal
@@ -41,6 +41,7 @@ class Wire:
         self.fabric.run("ip", "address", "add", "10.0.0.1/24", "dev", "fabric0")
         self.fabric.run("ip", "link", "set", "fabric0", "up")
         self.guest.run("ip", "link", "set", "eth0", "up")
+        await_link(lambda: self.guest.run("ip", "-brief", "link", "show", "dev", "eth0"))
 
     def close(self) -> None:
         """Cut it."""

@@ -125,14 +125,15 @@ class RootedAgent:
             raise AssertionError("the agent was not started")
         return self._process
 
-    def start(self) -> RootedAgent:
+    def start(self, *, fresh: bool = True) -> RootedAgent:
         """Put the child together anew, around a first goal state; no turn is run yet."""
-        self.context = self._make_context()
-        self.session = self._open_session()
+        if fresh:
+            self.context = self._make_context()
+            self.session = self._open_session()
         process = assemble(
             self.context, self.session, read_release(self.system), checks_parent=False
         )
-        assert process is not None
+        assert process is not None, "it was told to stop before there was a goal state"
         self._process = process
         return self
 
@@ -147,10 +148,15 @@ class RootedAgent:
         self.clock.wait(None, seconds)
 
     @property
-    def waits(self) -> list[float]:
-        """Every wait of a clock that stands still, in seconds."""
+    def manual(self) -> ManualClock:
+        """The clock, which stands still until somebody waits."""
         assert isinstance(self.clock, ManualClock)
-        return self.clock.waits
+        return self.clock
+
+    @property
+    def waits(self) -> list[float]:
+        """Every wait of that clock, in seconds."""
+        return self.manual.waits
 
     def new_status(self) -> dict[str, Any]:
         """Run one turn, and have the status that came of it."""

@@ -6,9 +6,9 @@ the time is over, or when a descriptor has something to say (ARCHITECTURE.md, th
 
 from __future__ import annotations
 
+import errno
 import os
 import select
-import threading
 import time
 from datetime import datetime, timezone
 from typing import Optional, Protocol
@@ -17,30 +17,51 @@ MAX_WAIT_S = 24 * 3600.0
 
 
 class Stop:
-    """A flag that can be polled: set once, by any thread or by a signal handler."""
+    """A flag that can be polled: set once, by any thread or by a signal handler.
+
+    No lock is taken: a handler that interrupts ``set`` in its own thread would wait for ever. In
+    a forked copy of the process the flag is the copy's own: setting it wakes nobody else.
+    """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
-        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._is_set = False
+        self._owner = os.getpid()
+        self._reader, self._writer = _pipe()
 
     def set(self) -> None:
         """Ask to stop; safe in a signal handler and as often as one likes."""
-        if not self._event.is_set():
-            self._event.set()
+        if self._is_set:
+            return
+        self._is_set = True
+        self._own_the_pipe()
+        if self._writer >= 0:
             os.write(self._writer, b"x")
 
     def is_set(self) -> bool:
         """Whether somebody asked to stop."""
-        return self._event.is_set()
+        return self._is_set
 
     def fileno(self) -> int:
-        """A descriptor that becomes readable when the flag is set."""
+        """A descriptor that becomes readable when the flag is set; -1 after ``close``."""
+        self._own_the_pipe()
         return self._reader
 
     def close(self) -> None:
-        """Give the descriptors back; the flag keeps its value."""
-        os.close(self._reader)
-        os.close(self._writer)
+        """Give the descriptors back; the flag keeps its value and can still be set."""
+        pipe = (self._reader, self._writer)
+        self._reader = self._writer = -1
+        for descriptor in pipe:
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def _own_the_pipe(self) -> None:
+        if self._owner == os.getpid() or self._reader < 0:
+            return
+        self._owner = os.getpid()
+        self.close()
+        self._reader, self._writer = _pipe()
+        if self._is_set:
+            os.write(self._writer, b"x")
 
 
 class Clock(Protocol):
@@ -68,15 +89,26 @@ class SystemClock:
         return time.monotonic()
 
     def wait(self, stop: Optional[Stop], seconds: float, *descriptors: int) -> bool:
-        """See ``Clock.wait``; a wait is never longer than a day."""
+        """See ``Clock.wait``; a wait is never longer than a day.
+
+        Raises ``OSError`` for a descriptor that is closed: waiting on it would be no wait at all.
+        """
+        if stop is not None and stop.is_set():
+            return True
         poller = select.poll()
-        if stop is not None:
+        if stop is not None and stop.fileno() >= 0:
             poller.register(stop.fileno(), select.POLLIN)
         for descriptor in descriptors:
             poller.register(descriptor, select.POLLIN | select.POLLPRI | select.POLLERR)
         milliseconds = int(min(max(seconds, 0.0), MAX_WAIT_S) * 1000 + 0.999)
-        poller.poll(milliseconds)
+        for descriptor, event in poller.poll(milliseconds):
+            if event & select.POLLNVAL:
+                raise OSError(errno.EBADF, f"cannot wait for descriptor {descriptor}: it is closed")
         return stop is not None and stop.is_set()
+
+
+def _pipe() -> tuple[int, int]:
+    return os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def timestamp(moment: datetime) -> str:

@@ -19,7 +19,11 @@ from typing import IO, Optional, Protocol
 from waagent.core.errors import CommandFailed, CommandTimedOut
 
 MARKER = ("AZURE_GUEST_AGENT_PARENT_PROCESS_NAME", "AZURE_GUEST_AGENT")
-MAX_OUTPUT = 4 * 1024 * 1024
+MAX_OUTPUT = 4 * 1024 * 1024  # of each stream
+BLOCK = 64 * 1024
+GRACE_S = 0.5  # for what is still in the pipe when the process has ended
+DYING_S = 5.0
+TICK_S = 0.05  # how often to look for the end where the kernel has no pidfd
 CANNOT_START = -1
 
 
@@ -92,32 +96,36 @@ class Runner(Protocol):
 
 
 class ProcessRunner:
-    """The real runner: processes of this machine, optionally in another root folder's view."""
+    """The real runner: processes of this machine."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = {**environment, MARKER[0]: MARKER[1]}
 
     def run(self, argv: tuple[str, ...], *, stdin: Optional[bytes], timeout_s: float) -> Result:
-        """See ``Runner.run``. The command gets a session of its own and dies with its group."""
-        environment = {**self._environment, "LC_ALL": "C"}
+        """See ``Runner.run``. The command gets a session of its own and dies with its group.
+
+        It is over when the process itself has ended: a service that it left running keeps our
+        pipe open, and is given ``GRACE_S`` to fall silent. What is run here is run to be read, so
+        it speaks the C locale; programs of others (``start``) keep the locale of the machine.
+        """
         try:
             process = subprocess.Popen(
                 argv,
                 stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=environment,
+                env={**self._environment, "LC_ALL": "C"},
                 start_new_session=True,
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a NUL in an argument
             return Result(argv, CANNOT_START, "", str(error))
-        with process:
-            streams = _pump(process, stdin or b"", time.monotonic() + timeout_s)
-            if streams is None:
-                _kill_group(process.pid)
-                process.wait()
-                raise CommandTimedOut(argv, timeout_s, "")
-            return Result(argv, process.wait(), _text(streams[0]), _text(streams[1]))
+        with Conversation(process, stdin or b"") as conversation:
+            in_time = conversation.hold(time.monotonic() + timeout_s)
+        stdout, stderr = _text(conversation.stdout), _text(conversation.stderr)
+        if not in_time:
+            output = "\n".join(part for part in (stdout.rstrip(), stderr.rstrip()) if part)
+            raise CommandTimedOut(argv, timeout_s, output)
+        return Result(argv, process.returncode, stdout, stderr)
 
     def start(self, spawn: Spawn) -> Child:
         """See ``Runner.start``."""
@@ -132,19 +140,18 @@ class ProcessRunner:
                 env=environment,
                 start_new_session=spawn.new_session,
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise CommandFailed(spawn.argv, CANNOT_START, str(error)) from error
-        return ProcessChild(process)
+        return ProcessChild(process, leads_group=spawn.new_session)
 
 
 class ProcessChild:
     """A child process of ours."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], *, leads_group: bool = True) -> None:
         self._process = process
-        self._pidfd: Optional[int] = None
-        with contextlib.suppress(AttributeError, OSError):  # Linux before 5.3
-            self._pidfd = os.pidfd_open(process.pid)
+        self._leads_group = leads_group
+        self._pidfd = _open_pidfd(process.pid)
 
     @property
     def pid(self) -> int:
@@ -165,70 +172,116 @@ class ProcessChild:
             self._process.send_signal(number)
 
     def kill_group(self) -> None:
-        """Kill everything in its process group."""
-        _kill_group(self._process.pid)
+        """Kill everything in its process group; one that shares ours is killed alone."""
+        if self._leads_group:
+            _kill_group(self._process.pid)
+        else:
+            self.send(signal.SIGKILL)
 
     def descriptor(self) -> Optional[int]:
         """A pidfd that becomes readable at its exit, or ``None``."""
         return self._pidfd
 
 
-def _pump(
-    process: subprocess.Popen[bytes], stdin: bytes, deadline: float
-) -> Optional[tuple[bytes, bytes]]:
-    """Feed and read the process until both streams end; ``None`` when the time is over."""
-    collected: dict[object, bytearray] = {process.stdout: bytearray(), process.stderr: bytearray()}
-    pending = memoryview(stdin)
-    with selectors.DefaultSelector() as selector:
-        selector.register(_stream(process.stdout), selectors.EVENT_READ)
-        selector.register(_stream(process.stderr), selectors.EVENT_READ)
-        if process.stdin is not None:
-            os.set_blocking(process.stdin.fileno(), False)
-            selector.register(process.stdin, selectors.EVENT_WRITE)
-        while selector.get_map():
-            ready = selector.select(deadline - time.monotonic())
-            if not ready and time.monotonic() >= deadline:
-                return None
-            for key, _ in ready:
-                if key.fileobj is process.stdin:
-                    pending = _feed(process, selector, pending)
-                else:
-                    _collect(selector, key, collected[key.fileobj])
+class Conversation:
+    """Standard input, output and error of a running process, until its end.
+
+    Leaving the block closes all of it; a process that still runs then is killed with its group.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes) -> None:
+        self._process = process
+        self._pending = memoryview(stdin)
+        self._selector = selectors.DefaultSelector()
+        self._out = bytearray()
+        self._err = bytearray()
+        self._pidfd = _open_pidfd(process.pid)
+
+    def __enter__(self) -> Conversation:
+        selector = self._selector
+        for stream, into in ((self._process.stdout, self._out), (self._process.stderr, self._err)):
+            if stream is not None:
+                selector.register(stream, selectors.EVENT_READ, into)
+        if self._process.stdin is not None:
+            os.set_blocking(self._process.stdin.fileno(), False)
+            selector.register(self._process.stdin, selectors.EVENT_WRITE)
+        if self._pidfd is not None:
+            selector.register(self._pidfd, selectors.EVENT_READ)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._process.poll() is None:
+            _kill_group(self._process.pid)
+            # One that hangs in the kernel (a dead disk) cannot die yet and is left behind.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(DYING_S)
+        self._selector.close()
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+
+    @property
+    def stdout(self) -> bytes:
+        """What it printed so far; the start, if it was too much."""
+        return bytes(self._out)
+
+    @property
+    def stderr(self) -> bytes:
+        """What it complained so far; the start, if it was too much."""
+        return bytes(self._err)
+
+    def hold(self, deadline: float) -> bool:
+        """Feed and read until the end of the process; whether that was in time."""
+        while self._process.poll() is None:
+            now = time.monotonic()
+            if now >= deadline:
+                return False
+            self._exchange(min(deadline - now, TICK_S if self._pidfd is None else deadline - now))
+        self._stop_feeding()
+        if self._pidfd is not None:
+            self._selector.unregister(self._pidfd)
+        silent_by = time.monotonic() + GRACE_S
+        while self._selector.get_map() and time.monotonic() < silent_by:
+            self._exchange(silent_by - time.monotonic())
+        return True
+
+    def _exchange(self, seconds: float) -> None:
+        for key, _ in self._selector.select(seconds):
+            if key.fileobj is self._process.stdin:
+                self._feed()
+            elif isinstance(key.data, bytearray):
+                data = os.read(key.fd, BLOCK)
+                if not data:
+                    self._selector.unregister(key.fileobj)
+                key.data.extend(data[: MAX_OUTPUT - len(key.data)])
+
+    def _feed(self) -> None:
+        stream = self._process.stdin
+        try:
+            written = os.write(stream.fileno(), self._pending[:BLOCK]) if stream else 0
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # it does not want to know
+            written = len(self._pending)
+        self._pending = self._pending[written:]
+        if not self._pending:
+            self._stop_feeding()
+
+    def _stop_feeding(self) -> None:
+        stream = self._process.stdin
+        if stream is not None and not stream.closed:
+            self._selector.unregister(stream)
+            stream.close()
+
+
+def _open_pidfd(pid: int) -> Optional[int]:
     try:
-        process.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):  # Linux before 5.3
         return None
-    return bytes(collected[process.stdout]), bytes(collected[process.stderr])
-
-
-def _stream(stream: Optional[IO[bytes]]) -> IO[bytes]:
-    if stream is None:
-        raise ValueError("a pipe was asked for and is missing")
-    return stream
-
-
-def _feed(
-    process: subprocess.Popen[bytes], selector: selectors.BaseSelector, pending: memoryview
-) -> memoryview:
-    stream = _stream(process.stdin)
-    try:
-        written = os.write(stream.fileno(), pending[:65536]) if pending else 0
-    except BlockingIOError:
-        return pending
-    except BrokenPipeError:
-        pending, written = pending[:0], 0
-    if not pending[written:]:
-        selector.unregister(stream)
-        stream.close()
-    return pending[written:]
-
-
-def _collect(selector: selectors.BaseSelector, key: selectors.SelectorKey, into: bytearray) -> None:
-    data = os.read(key.fd, 65536)
-    if not data:
-        selector.unregister(key.fileobj)
-    elif len(into) < MAX_OUTPUT:
-        into.extend(data)
 
 
 def _kill_group(pid: int) -> None:

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from typing import Optional
 
+from waagent.core.redact import redact
+
+MAX_SHOWN = 4096  # of a command's output in a message: enough to see why, short enough for a log
+
 
 class AgentError(Exception):
     """Something the agent could not do: ``cannot ...``, with the facts that explain it.
@@ -38,23 +42,30 @@ class ConfError(AgentError):
 
 
 class CommandFailed(AgentError):
-    """A command ended with a code other than zero, or could not be started (code -1)."""
+    """A command ended with a code other than zero, or could not be started (code -1).
+
+    What it holds is redacted; the message shows the end of a long output.
+    """
 
     label = "OSUtilError"
 
     def __init__(self, argv: tuple[str, ...], code: int, output: str) -> None:
-        super().__init__(f"'{' '.join(argv)}' failed: {code} ({output.rstrip()})")
-        self.argv = argv
+        self.argv = tuple(redact(word) for word in argv)
         self.code = code
-        self.output = output
+        self.output = redact(output)
+        super().__init__(f"'{' '.join(self.argv)}' failed: {code} ({_end_of(self.output)})")
 
 
 class CommandTimedOut(CommandFailed):
-    """A command did not end within its time and was killed with its group."""
+    """A command did not end within its time and was killed; ``output`` is what it had printed."""
 
     def __init__(self, argv: tuple[str, ...], timeout_s: float, output: str) -> None:
         super().__init__(argv, -1, output)
-        self.message = f"'{' '.join(argv)}' did not end within {timeout_s:g} s and was killed"
+        said = _end_of(self.output)
+        self.message = (
+            f"'{' '.join(self.argv)}' did not end within {timeout_s:g} s and was killed"
+            + (f" ({said})" if said else "")
+        )
         self.timeout_s = timeout_s
 
 
@@ -129,3 +140,8 @@ def for_fabric(error: BaseException, label: Optional[str] = None) -> str:
     if isinstance(error, AgentError):
         return f"[{label or error.label}] {error.message}"
     return f"[{label or type(error).__name__}] {error}"
+
+
+def _end_of(output: str) -> str:
+    text = output.rstrip()
+    return text if len(text) <= MAX_SHOWN else f"... {text[-MAX_SHOWN:]}"

@@ -1,20 +1,24 @@
 """HTTP as values: ``Transport.send(Request) -> Response`` over urllib3, one connection a request.
 
-Bodies are bounded, redirects are never followed, platform addresses never use a proxy.
+Bodies are bounded, redirects are never followed, platform addresses never use a proxy, URLs are
+sent as they stand.
 Source: spec WIRE 2.2 (headers), 2.5 (requests), 2.6 (proxy), 2.7 (outcome).
 """
 
 from __future__ import annotations
 
+import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Optional, Protocol
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, BinaryIO, Optional, Protocol
+from urllib.parse import SplitResult, urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, LocationParseError
+from urllib3.exceptions import HTTPError, LocationValueError
 
 from waagent.core.clock import Clock
+from waagent.core.connection import Budget, connections
 from waagent.core.context import Address
 from waagent.core.errors import GuestError, HttpError, Unreachable
 from waagent.core.proxy import ProxyRules
@@ -22,9 +26,14 @@ from waagent.core.redact import without_query
 
 MAX_BODY = 16 * 1024 * 1024
 MAX_DOWNLOAD = 2 * 1024 * 1024 * 1024
-CHUNK = 1024 * 1024
-SLOWEST_S = 300.0
 BLOCK = 64 * 1024
+TRUST_S = 3600.0  # how long the machine's certificate authorities are remembered
+DEFAULT_PORTS = {"http": 80, "https": 443}
+EXPECT_BODY = ("POST", "PUT", "PATCH")
+_NOT_IN_TARGET = re.compile(r"[^\x21-\x7e]")
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,7 @@ class Transport(Protocol):
         """One request, one answer of whatever status; a sink takes the body of a success.
 
         Raises ``Unreachable`` when there is no whole answer, ``HttpError`` for a request that
-        cannot be sent or an answer that is too large.
+        cannot be sent or an answer that is too large, ``GuestError`` when the sink takes no more.
         """
 
 
@@ -81,112 +90,113 @@ class UrllibTransport:
         self._clock = clock
         self._proxy = proxy
         self._addresses = dict(addresses or {})
+        self._trust: Optional[tuple[float, ssl.SSLContext]] = None
 
     def send(self, request: Request, sink: Optional[BinaryIO] = None) -> Response:
         """See ``Transport.send``; no status is retried here."""
-        where = {"method": request.method, "url": without_query(request.url)}
+        url = without_query(request.url)
         try:
             return self._exchange(request, sink)
+        except (LocationValueError, UnicodeError) as error:
+            raise _cannot_send(request, error) from error
         except (HTTPError, OSError) as error:
             raise Unreachable(
-                f"[HTTP Failed] {request.method} {where['url']} -- IOError {_why(error)}", **where
+                f"[HTTP Failed] {request.method} {url} -- IOError {_why(error)}",
+                method=request.method,
+                url=url,
             ) from error
-        except (LocationParseError, ValueError) as error:
-            raise HttpError(
-                f"cannot send {request.method} {where['url']}: {error}; is the URL right?", **where
-            ) from error
+        except ValueError as error:
+            raise _cannot_send(request, error) from error
 
     def _exchange(self, request: Request, sink: Optional[BinaryIO]) -> Response:
         parts = urlsplit(request.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
             raise ValueError("only http and https URLs are known")
-        pool, target = self._pool(request)
-        pool.ConnectionCls = _verbatim(pool.ConnectionCls, target)
+        pool, target = self._pool(request, parts)
+        if _NOT_IN_TARGET.search(target):
+            raise ValueError("it has characters that no URL has")
+        budget = Budget(self._clock, bytes_at_most=MAX_BODY if sink is None else MAX_DOWNLOAD)
+        pool.ConnectionCls = connections(parts.scheme, target, budget)  # type: ignore[assignment]
         with pool:
             answer = pool.urlopen(
                 request.method,
                 target,
                 body=request.body,
-                headers=self._headers(request),
+                headers=self._headers(request, parts),
                 retries=False,
                 redirect=False,
                 preload_content=False,
                 decode_content=False,
+                enforce_content_length=True,
                 assert_same_host=False,
                 timeout=urllib3.Timeout(connect=request.timeout_s, read=request.timeout_s),
             )
             try:
-                body = self._read(answer, sink)
+                body = _read(request, answer, sink)
             finally:
                 answer.close()
         return Response(answer.status, answer.reason or "", dict(answer.headers.items()), body)
 
-    def _pool(self, request: Request) -> tuple[urllib3.HTTPConnectionPool, str]:
+    def _pool(self, request: Request, parts: SplitResult) -> tuple[urllib3.HTTPConnectionPool, str]:
         """A pool for this one request, and the request target on it."""
-        parts = urlsplit(request.url)
         host = parts.hostname or ""
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        target = parts.path or "/"
-        if parts.query:
-            target += f"?{parts.query}"
+        port = DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        is_secure = parts.scheme == "https"
         proxy = self._proxy.choose(request.url) if request.via_proxy else None
         if proxy is not None:
-            manager = urllib3.ProxyManager(proxy)
-            pool = manager.connection_from_url(request.url)
-            absolute = f"{parts.scheme}://{parts.hostname}:{port}{target}"
-            return pool, absolute if parts.scheme == "http" else target
+            trust = self._tls() if is_secure else None
+            manager = urllib3.ProxyManager(proxy, ssl_context=trust)
+            pool = manager.connection_from_host(host, port, parts.scheme)
+            return pool, target if is_secure else f"http://{_bracketed(host)}:{port}{target}"
         real_host, real_port = self._addresses.get(f"{host}:{port}", (host, port))
-        if parts.scheme == "https":
+        if is_secure:
             return urllib3.HTTPSConnectionPool(
-                real_host, real_port, server_hostname=host, assert_hostname=host
+                real_host, real_port, server_hostname=host, ssl_context=self._tls()
             ), target
         return urllib3.HTTPConnectionPool(real_host, real_port), target
 
-    def _headers(self, request: Request) -> dict[str, str]:
-        headers = {"Host": urlsplit(request.url).netloc.rpartition("@")[2]}
-        if headers["Host"].endswith(":80") and request.url.startswith("http:"):
-            headers["Host"] = headers["Host"][: -len(":80")]
-        headers["Accept-Encoding"] = "identity"
+    def _headers(self, request: Request, parts: SplitResult) -> dict[str, str]:
+        """The headers in the order that the recordings show."""
+        host = _bracketed(parts.hostname or "")
+        if parts.port not in (None, DEFAULT_PORTS[parts.scheme]):
+            host += f":{parts.port}"
+        headers = {"Host": host, "Accept-Encoding": "identity"}
+        if request.body is not None or request.method in EXPECT_BODY:
+            headers["Content-Length"] = str(len(request.body or b""))
         headers.update(request.headers)
         headers["Connection"] = "close"
         headers["User-Agent"] = request.user_agent or self._user_agent
         return headers
 
-    def _read(self, answer: urllib3.BaseHTTPResponse, sink: Optional[BinaryIO]) -> bytes:
-        """The body in bounded pieces, within a bounded time; into the sink if it is a success."""
-        streaming = sink is not None and answer.status in (200, 201, 202)
-        limit = MAX_DOWNLOAD if streaming else MAX_BODY
-        deadline = self._clock.monotonic() + SLOWEST_S
-        collected = bytearray()
-        size = 0
-        for piece in answer.stream(BLOCK, decode_content=False):
-            size += len(piece)
-            if size > limit:
-                raise ValueError(f"the answer is larger than {limit} bytes")
-            if self._clock.monotonic() > deadline:
-                raise TimeoutError(f"the answer took longer than {SLOWEST_S:g} s")
-            if streaming and sink is not None:
-                _store(sink, piece)
-            else:
-                collected += piece
-        expected = answer.headers.get("Content-Length")
-        if expected is not None and expected.isdigit() and size < int(expected):
-            raise ConnectionError(f"the answer was cut short: {size} of {expected} bytes")
-        return bytes(collected)
+    def _tls(self) -> ssl.SSLContext:
+        """The machine's certificate authorities, read anew each hour; reading them is slow."""
+        now = self._clock.monotonic()
+        if self._trust is None or now - self._trust[0] >= TRUST_S:
+            self._trust = (now, ssl.create_default_context())
+        return self._trust[1]
 
 
-def _verbatim(connection: Any, target: str) -> Any:
-    """The connection class, but sending the target as it stands.
-
-    urllib3 would normalise it, and a signed URL must not change (spec WIRE 3.1, 2.5).
-    """
-
-    class Verbatim(connection):  # type: ignore[misc]
-        def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
-            del url
-            super().putrequest(method, target, *args, **kwargs)
-
-    return Verbatim
+def _read(request: Request, answer: BaseHTTPResponse, sink: Optional[BinaryIO]) -> bytes:
+    """The body in bounded pieces; into the sink if it is a success."""
+    into = sink if answer.status in (200, 201, 202) else None
+    limit = MAX_BODY if into is None else MAX_DOWNLOAD
+    collected = bytearray()
+    size = 0
+    for piece in answer.stream(BLOCK, decode_content=False):
+        size += len(piece)
+        if size > limit:
+            raise HttpError(
+                f"cannot use the answer to {request.method} {without_query(request.url)}:"
+                f" it is larger than {limit} bytes",
+                method=request.method,
+                url=without_query(request.url),
+            )
+        if into is None:
+            collected += piece
+        else:
+            _store(into, piece)
+    return bytes(collected)
 
 
 def _store(sink: BinaryIO, piece: bytes) -> None:
@@ -195,6 +205,19 @@ def _store(sink: BinaryIO, piece: bytes) -> None:
         sink.write(piece)
     except OSError as error:
         raise GuestError(f"cannot store what was downloaded: {error}; is the disk full?") from error
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _cannot_send(request: Request, error: Exception) -> HttpError:
+    url = without_query(request.url)
+    return HttpError(
+        f"cannot send {request.method} {url}: {without_query(str(error))}; is the URL right?",
+        method=request.method,
+        url=url,
+    )
 
 
 def _why(error: Exception) -> str:

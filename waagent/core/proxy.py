@@ -22,6 +22,14 @@ class ProxyRules:
     port: Optional[int] = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Say once, not with each request, which variables cannot be used."""
+        for scheme in ("http", "https"):
+            if self._variable(scheme) and self._of_environment(scheme) is None:
+                log.warning(
+                    "The proxy in %s_proxy is not used: it names no host, or a wrong port", scheme
+                )
+
     def choose(self, url: str) -> Optional[str]:
         """The proxy's URL for a request, or ``None`` for a direct one."""
         parts = urlsplit(url)
@@ -31,20 +39,23 @@ class ProxyRules:
             return f"http://{self.host}:{self.port or DEFAULT_PORT}"
         return self._of_environment(parts.scheme)
 
-    def _of_environment(self, scheme: str) -> Optional[str]:
+    def _variable(self, scheme: str) -> str:
         name = f"{scheme}_proxy"
-        value = self.environment.get(name, self.environment.get(name.upper(), ""))
+        return self.environment.get(name, self.environment.get(name.upper(), ""))
+
+    def _of_environment(self, scheme: str) -> Optional[str]:
+        value = self._variable(scheme)
         if not value:
             return None
-        parts = urlsplit(value if "://" in value else f"http://{value}")
         try:
-            port = parts.port or DEFAULT_PORT
+            parts = urlsplit(value if "://" in value else f"http://{value}")
+            port = DEFAULT_PORT if parts.port is None else parts.port
         except ValueError:
-            port = 0
-        if not parts.hostname or not port:
-            log.warning("The proxy in %s is not used: it names no host, or a wrong port", name)
             return None
-        return f"http://{parts.hostname}:{port}"
+        if not parts.hostname or not port:
+            return None
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        return f"http://{host}:{port}"
 
     def _is_bypassed(self, host: str) -> bool:
         listed = self.environment.get("no_proxy", self.environment.get("NO_PROXY", ""))

@@ -11,6 +11,7 @@ from waagent.core.clock import Clock, Stop
 from waagent.core.errors import AgentError
 
 T = TypeVar("T")
+LONGEST_S = 600.0
 
 
 class Verdict(enum.Enum):
@@ -25,7 +26,8 @@ class Verdict(enum.Enum):
 class Policy:
     """How often to try, and how long to wait in between (seconds).
 
-    Waits grow as ``delay_s`` times 2, 3, 5, 8, ... (Fibonacci). Once the peer says that we ask
+    Waits grow as ``delay_s`` times 2, 3, 5, 8, ... (Fibonacci) up to ``longest_s``: the last of 30
+    attempts would otherwise be waited for half a year. Once the peer says that we ask
     too often, every wait is ``throttled_delay_s`` and there are at least ``throttled_attempts``.
     ``None`` there keeps the number of attempts.
     """
@@ -34,12 +36,13 @@ class Policy:
     delay_s: float = 1.0
     throttled_delay_s: float = 1.0
     throttled_attempts: Optional[int] = 25
+    longest_s: float = LONGEST_S
 
     def waits(self) -> Iterator[float]:
         """The waits before the second attempt, the third, and so on, without end."""
         here, following = 2, 3
         while True:
-            yield self.delay_s * here
+            yield min(self.delay_s * here, self.longest_s)
             here, following = following, here + following
 
 

@@ -14,6 +14,7 @@ from waagent.core.clock import Clock
 DHCP_CLIENT = 68
 DHCP_SERVER = 67
 MAX_DATAGRAM = 4096
+NOTIFY_S = 1.0
 SO_BINDTODEVICE = 25
 
 
@@ -28,6 +29,7 @@ def notify_service_manager(environment: Mapping[str, str], state: str) -> bool:
     if address.startswith("@"):
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+        channel.settimeout(NOTIFY_S)  # a service manager that hangs must not hang us
         try:
             channel.sendto(state.encode(), address)
         except OSError:

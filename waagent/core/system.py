@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,12 +29,19 @@ class System:
     def path(self, absolute: str) -> Path:
         """Where an absolute path of the guest lies; links are followed as if the root were ``/``.
 
-        The last part is not followed when it does not exist. ``..`` stops at the root. A loop of
-        links ends at the loop, and using the result gives the kernel's error.
+        Links are followed here and nowhere else, on a machine as in a test's folder: what is
+        written to the result keeps a link (/etc/resolv.conf) and replaces what it points to. The
+        last part need not exist. ``..`` stops at the root. Too many links are the ``OSError``
+        that the kernel has for them.
         """
-        if self.root == Path("/"):
-            return Path(absolute)
-        return self.root.joinpath(*self._resolve(_parts(absolute)))
+        return self.root.joinpath(*self._resolve(_parts(absolute), absolute))
+
+    def entry(self, absolute: str) -> Path:
+        """Where the name itself lies, be it a link: to look at it, make it or remove it."""
+        parts = _parts(absolute)
+        if not parts or parts[-1] == "..":
+            return self.path(absolute)
+        return self.root.joinpath(*self._resolve(parts[:-1], absolute), parts[-1])
 
     def within(self, path: Path) -> str:
         """The guest's own name for a path that ``path()`` gave."""
@@ -52,10 +61,15 @@ class System:
     def has_command(self, name: str) -> bool:
         """Whether a program of that name is on the guest's PATH."""
         folders = self.environment.get("PATH", DEFAULT_PATH).split(":")
-        candidates = (self.path(f"{folder}/{name}") for folder in folders if folder)
-        return any(path.is_file() and os.access(path, os.X_OK) for path in candidates)
+        return any(self._is_program(f"{folder}/{name}") for folder in folders if folder)
 
-    def _resolve(self, parts: list[str]) -> list[str]:
+    def _is_program(self, absolute: str) -> bool:
+        with contextlib.suppress(OSError):  # a loop of links, a folder that is closed to us
+            path = self.path(absolute)
+            return path.is_file() and os.access(path, os.X_OK)
+        return False
+
+    def _resolve(self, parts: list[str], absolute: str) -> list[str]:
         resolved: list[str] = []
         pending = list(reversed(parts))
         links = 0
@@ -64,15 +78,16 @@ class System:
             if part == "..":
                 resolved = resolved[:-1]
                 continue
-            here = self.root.joinpath(*resolved, part)
-            if links < MAX_LINKS and here.is_symlink():
-                links += 1
-                target = str(here.readlink())
-                if target.startswith("/"):
-                    resolved = []
-                pending.extend(reversed(_parts(target)))
-            else:
+            target = _link_target(self.root.joinpath(*resolved, part))
+            if target is None:
                 resolved.append(part)
+                continue
+            links += 1
+            if links > MAX_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), absolute)
+            if target.startswith("/"):
+                resolved = []
+            pending.extend(reversed(_parts(target)))
         return resolved
 
 
@@ -80,6 +95,13 @@ def real_system(changes: Optional[Mapping[str, str]] = None) -> System:
     """This machine; ``changes`` are added to the environment of all that we start."""
     environment = {**os.environ, **(changes or {})}
     return System(Path("/"), ProcessRunner(environment), SystemClock(), environment)
+
+
+def _link_target(path: Path) -> Optional[str]:
+    try:
+        return str(path.readlink())
+    except (OSError, ValueError):  # no link, not there or closed to us: whoever uses it will hear
+        return None
 
 
 def _parts(path: str) -> list[str]:

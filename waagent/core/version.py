@@ -9,7 +9,8 @@ AGENT_NAME = "WALinuxAgent"
 AGENT_LONG_NAME = "Azure Linux Agent"
 AGENT_VERSION = "2.15.1.0"
 
-_VERSION = re.compile(r"\d+(\.\d+)*")
+MAX_LENGTH = 256
+_VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 
 @total_ordering
@@ -19,8 +20,9 @@ class Version:
     def __init__(self, text: str) -> None:
         """Accept digits and dots only; anything else is a ``ValueError`` that names the text."""
         stripped = text.strip()
-        if not _VERSION.fullmatch(stripped):
-            raise ValueError(f'cannot read "{text}" as a version: only digits and dots are known')
+        if len(stripped) > MAX_LENGTH or not _VERSION.fullmatch(stripped):
+            shown = text[:MAX_LENGTH]
+            raise ValueError(f'cannot read "{shown}" as a version: only digits and dots are known')
         self.text = stripped
         self.parts = tuple(int(part) for part in stripped.split("."))
 
@@ -38,7 +40,9 @@ class Version:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Version) and self._key() == other._key()
 
-    def __lt__(self, other: Version) -> bool:
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, Version):
+            return NotImplemented
         return self._key() < other._key()
 
     def __hash__(self) -> int:
