@@ -1,10 +1,6 @@
 """A guest as a library: this very machine, copied on write, with Azure at the other end of a cable.
 
-    with Guest() as guest:
-        daemon = guest.start_daemon()
-        guest.fabric.await_ready()
-
-What is started in it ends with it, whatever ends this process.
+What is started in a ``with Guest() as guest`` ends with it, whatever ends this process.
 """
 
 from __future__ import annotations

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
 
+from tests.emulator.cable import Wire
 from tests.emulator.client import Client
 from tests.fabric import Fabric
 
@@ -23,3 +25,10 @@ def offender() -> Iterator[Client]:
     fabric = Fabric().start()
     yield Client(fabric)
     fabric.stop()
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    """Two networks."""
+    with contextlib.closing(Wire()) as made:
+        yield made

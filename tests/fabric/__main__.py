@@ -14,8 +14,11 @@ from typing import Any, Optional
 
 from tests.fabric.addresses import Addresses
 from tests.fabric.control import Control
+from tests.fabric.dhcp import DhcpServer
+from tests.fabric.dhcp_packets import Lease
 from tests.fabric.emulator import Fabric
-from tests.fabric.model import STORAGE_HOST
+from tests.fabric.media import MediaKey, OvfMedia, write_iso
+from tests.fabric.model import STORAGE_HOST, WIRE_AUTHORITY
 from tests.fabric.ports import HOST_PLUGIN_PORT, Ports
 from tests.fabric.story import Story
 
@@ -33,7 +36,31 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--state", metavar="FILE", type=Path, help="write where everything is")
     parser.add_argument("--story", action="store_true", help="print what happens as JSON lines")
     parser.add_argument("--throttle", action="store_true", help="15 telemetry posts in 15 s")
+    parser.add_argument("--dhcp", metavar="INTERFACE", help="answer DHCP there, with option 245")
+    parser.add_argument("--media", metavar="FILE", type=Path, help="write the provisioning ISO")
+    parser.add_argument("--user", default="azureuser", help="whom the media asks for")
+    parser.add_argument("--password", help="the user's password on the media")
+    parser.add_argument("--ssh-key", metavar="TEXT", help="the user's public key on the media")
     return parser
+
+
+def build_media(args: argparse.Namespace, fabric: Fabric) -> OvfMedia:
+    """The media of this machine, for the user that was asked for."""
+    path = f"$HOME/{args.user}/.ssh/authorized_keys"
+    return OvfMedia(
+        hostname=fabric.vm.identity.name,
+        user=args.user,
+        password=args.password,
+        disable_password_authentication=args.password is None,
+        keys=(MediaKey(path, args.ssh_key),) if args.ssh_key else (),
+    )
+
+
+def build_dhcp(interface: str, wire_address: Optional[str], fabric: Fabric) -> DhcpServer:
+    """A server that leases this machine's address, and says where the wire server is."""
+    wire = wire_address or WIRE_AUTHORITY.partition(":")[0]
+    address = fabric.vm.identity.private_ip
+    return DhcpServer(interface, Lease(address=address, wire_server=wire), fabric.journal)
 
 
 def say(event: dict[str, Any]) -> None:
@@ -86,6 +113,11 @@ def main(argv: Optional[list[str]] = None) -> int:
             "address_book": {name: list(real) for name, real in fabric.address_book.items()},
             "storage_host": fabric.world.addresses.storage,
         }
+        if args.dhcp is not None:
+            stack.enter_context(build_dhcp(args.dhcp, args.wire_address, fabric))
+            facts["dhcp"] = args.dhcp
+        if args.media is not None:
+            facts["media"] = str(write_iso(build_media(args, fabric), args.media))
         if args.state is not None:
             write_state(args.state, facts)
         say(facts)
