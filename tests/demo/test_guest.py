@@ -44,11 +44,11 @@ def test_guest_has_namespaces_of_its_own(guest: Guest) -> None:
 
 
 def test_guest_reaches_the_fabric_at_its_real_addresses(guest: Guest) -> None:
-    versions = guest.run("python3", "-c", FETCH, "http://168.63.129.16/?comp=versions")
+    versions = guest.run(sys.executable, "-c", FETCH, "http://168.63.129.16/?comp=versions")
     assert "2012-11-30" in versions.output
     host = guest.fabric.world.addresses.storage
     url = f"http://{host}/manifests0/Fabric.Test.Echo_manifest.xml"
-    assert "PluginVersionManifest" in guest.run("python3", "-c", FETCH, url).output
+    assert "PluginVersionManifest" in guest.run(sys.executable, "-c", FETCH, url).output
 
 
 def test_guest_reaches_nothing_else(guest: Guest) -> None:
