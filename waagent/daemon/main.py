@@ -89,7 +89,7 @@ class Daemon:
                 return leave.code
             except Exception as error:  # noqa: BLE001 - the outer loop outlives any defect
                 self._report_crash(error)
-                self._clock.wait(self._context.stop, RETRY_S)
+                self._rest(RETRY_S)
         return 0
 
     def _boot_and_supervise(self, console_off: Callable[[], None]) -> None:
@@ -117,7 +117,7 @@ class Daemon:
                 pause_s = FIRST_PAUSE_S
                 continue
             log.info("The agent lived %.1f s only; next start in %g s", lived_s, pause_s)
-            self._clock.wait(self._context.stop, pause_s)
+            self._rest(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
     def _run_child(self) -> float:
@@ -189,6 +189,15 @@ class Daemon:
             exc_info=None if isinstance(error, AgentError) else error,
         )
         log.warning("The reason was: %s", describe(error))
+
+    def _rest(self, seconds: float) -> None:
+        """Do nothing for a while, but let systemd know that we live."""
+        left_s = seconds
+        while left_s > 0:
+            if self._clock.wait(self._context.stop, min(left_s, self._beat_s)):
+                return
+            left_s -= self._beat_s
+            self._beat()
 
     def _beat(self) -> None:
         self._notify("WATCHDOG=1")

@@ -15,6 +15,7 @@ from waagent.core.errors import GuestError
 from waagent.core.system import System
 
 LARGEST = 64 * 1024
+AGENT_WORDS = ("waagent", "walinuxagent")
 _PID = re.compile(r"[1-9][0-9]{0,9}")
 
 
@@ -43,7 +44,7 @@ def _holder(system: System, path: Path) -> Optional[int]:
     if not _PID.fullmatch(text) or int(text) == os.getpid():
         return None
     words = _read(system.path(f"/proc/{text}/cmdline")).split("\0")
-    is_agent = any("waagent" in word.lower() for word in words)
+    is_agent = any(known in word.lower() for word in words for known in AGENT_WORDS)
     is_daemon = any(word.lstrip("-/").startswith("daemon") for word in words)
     return int(text) if is_agent and is_daemon else None
 
