@@ -104,7 +104,7 @@ def _build_context(machine: Machine, options: Options, conf: Conf) -> Context:
 
         system = real_system(environment_of(conf))
     paths = make_paths(system, conf)
-    events = Events(paths.events, system.clock)
+    events = Events(paths.events, system.clock, status_file=paths.event_status)
     events.learn(
         os_version=stats.os_version_text(system, machine.release),
         ram_mb=stats.ram_mb(system),
