@@ -20,8 +20,9 @@ from tools.interpreters import find_interpreters
 
 LINTED = ("waagent", "tests", "tools", "setup.py", "bin/waagent")
 UNIT = ("tests/unit", "tests/emulator")
-# Whole machines: what differs between interpreters is found below, so one interpreter is enough.
-MACHINES = "tests/e2e"
+# Whole machines, and thousands of mutated documents: one interpreter is enough for these, since
+# what differs between interpreters and packages is found by the others.
+ONCE = ("tests/e2e", "tests/fuzz")
 
 
 @dataclass(frozen=True)
@@ -48,27 +49,29 @@ def module(environment: Environment, *words: str) -> tuple[str, ...]:
     return (str(environment.python), "-m", *words)
 
 
-def pytest(environment: Environment, kind: str, *words: str) -> Step:
-    """A run of pytest; xdist spreads it over the processors."""
-    spread = ("-n", str(os.cpu_count() or 1), "--dist", "loadfile")
+def pytest(environment: Environment, kind: str, *words: str, workers: int) -> Step:
+    """A run of pytest; xdist spreads it over processes."""
+    spread = ("-n", str(workers), "--dist", "worksteal")
     return Step(kind, environment, module(environment, "pytest", "-q", *spread, *words))
 
 
 def plan_steps(environments: tuple[Environment, ...]) -> list[Step]:
     """Everything that is run, in order."""
     main = environments[0]
+    processors = os.cpu_count() or 1
+    waiting = processors * 2  # integration tests wait more than they compute
     lint_imports = (str(main.python.parent / "lint-imports"),)
     steps = [
         Step("format", main, module(main, "ruff", "format", "--check", *LINTED)),
         Step("lint", main, module(main, "ruff", "check", *LINTED)),
         Step("types", main, module(main, "mypy", "-p", "waagent", "-p", "tests", "-p", "tools")),
         Step("contracts", main, lint_imports),
-        Step("contracts", main, module(main, "pytest", "-q", "tests/architecture")),
+        pytest(main, "contracts", "tests/architecture", workers=processors),
     ]
-    steps += [pytest(e, "unit", *UNIT) for e in environments]
-    apart = [f"--ignore={folder}" for folder in (*UNIT, "tests/architecture", MACHINES)]
-    steps += [pytest(e, "integration", "tests", *apart) for e in environments]
-    return [*steps, pytest(main, "integration", MACHINES)]
+    steps += [pytest(e, "unit", *UNIT, workers=processors) for e in environments]
+    apart = [f"--ignore={folder}" for folder in (*UNIT, "tests/architecture", *ONCE)]
+    steps += [pytest(e, "integration", "tests", *apart, workers=waiting) for e in environments]
+    return [*steps, pytest(main, "integration", *ONCE, workers=waiting)]
 
 
 def run(step: Step) -> Outcome:

@@ -16,6 +16,7 @@ BANNED_CLASSES = re.compile(r".*(Util|Utils|Helper|Manager|Factory|Base)$")
 BROAD_EXCEPT = {
     "waagent/core/workers.py": "a thread outlives a failing periodic",
     "waagent/core/events.py": "an operation tells of a failure and passes it on",
+    "waagent/core/forked.py": "the main of a forked copy, which must never return",
     "waagent/daemon/main.py": "the daemon's outer loop",
     "waagent/cli/main.py": "the main of the command",
     "waagent/exthandlers/main.py": "the main of the child",
