@@ -1,0 +1,1 @@
+"""Provisioning on a machine in a folder, seen by a fabric in this process."""
