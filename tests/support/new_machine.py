@@ -30,7 +30,7 @@ from waagent.provisioning.choose import provision
 LIB = "/var/lib/waagent"
 DVD = "/mnt/cdrom/secure"
 USER = "azureuser"
-PASSWORD = "P4ss<&word"
+PASSWORD = "P4ss<&w0rd"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9tcs5Wf5LtzPHD1hVHTmbRvoXUvOVBVqKQnGsNr9Mn me@there"
 KEYS_FILE = f"/home/{USER}/.ssh/authorized_keys"
 HOST_KEY = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQ== root@new\n"

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Optional
 
-from waagent.core import files, retry
+from waagent.core import devices, files, retry
 from waagent.core.clock import Stop
 from waagent.core.errors import AgentError, GuestError
 from waagent.core.system import System
@@ -117,11 +117,20 @@ def unmount(system: System, mount_point: Path) -> None:
 def eject(system: System, device: Path) -> bool:
     """Eject the media, whether there is a drive that does; a virtio disk has none.
 
-    Only for when its content is used: nothing brings it back.
+    Only for when its content is used: nothing brings it back. Minimal images have no ``eject``:
+    there the kernel is asked.
     """
     if device.name.startswith("vd"):
         return False
     name = system.within(device)
+    if not system.has_command("eject"):
+        try:
+            devices.eject_disc(device)
+        except OSError as error:
+            raise GuestError(
+                f"cannot eject the provisioning media {name} by ioctl: {error.strerror}"
+            ) from error
+        return True
     result = system.run("eject", name, timeout_s=60.0)
     if not result.ok:
         raise GuestError(

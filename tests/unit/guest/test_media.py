@@ -123,3 +123,10 @@ def test_media_that_stays_is_an_error_for_the_caller_to_judge(tmp_path: Path) ->
         media.unmount(guest.system, guest.path(DVD))
     with pytest.raises(GuestError, match="cannot eject"):
         media.eject(guest.system, device(guest))
+
+
+def test_drive_is_ejected_by_the_kernel_where_there_is_no_program(tmp_path: Path) -> None:
+    guest = Machine(files=SR0).boot(tmp_path)
+    with pytest.raises(GuestError, match=r"cannot eject .*/dev/sr0 by ioctl: Inappropriate ioctl"):
+        media.eject(guest.system, device(guest))
+    assert guest.ran == []
