@@ -10,6 +10,7 @@ from configparser import RawConfigParser
 from pathlib import Path
 
 from tests.architecture.source import ROOT, documents
+from waagent.cli.arguments import Command, parse
 from waagent.core.version import AGENT_VERSION
 
 REQUIRED_DOCUMENTS = (
@@ -71,6 +72,17 @@ def test_systemd_unit_runs_the_installed_daemon() -> None:
     assert (service["Type"], service["KillMode"]) == ("notify", "process")
     assert int(service["WatchdogSec"]) > 0
     assert dict(unit["Install"]) == {"WantedBy": "multi-user.target"}
+
+
+def test_units_name_commands_that_the_agent_knows() -> None:
+    """Whatever is in init/ and starts the agent."""
+    started = []
+    for path in sorted((ROOT / "init").rglob("*.service")):
+        words = read_unit(path)["Service"]["ExecStart"].split()
+        program = words.index("/usr/sbin/waagent")
+        started += [parse(words[program + 1 :]).command]
+    assert started
+    assert Command.HELP not in started  # what parse makes of a word that it does not know
 
 
 def test_documents_that_are_promised_exist() -> None:
