@@ -6,18 +6,37 @@ Source: spec EXT 3.3; CLI 3.1 (``u+x`` on every file).
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import Optional
 
 from waagent.core.errors import AgentError
 
 MAX_ENTRIES = 50_000
 MAX_TOTAL = 4 * 1024 * 1024 * 1024
 BLOCK = 1024 * 1024
+MAX_PREFIX = 40  # of the folder's name in the staging folder's name, which has to fit into 255
+
+# What zipfile and its decompressors raise for bytes that make no sense.
+_BROKEN = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    OverflowError,
+)
 
 
 class ArchiveError(AgentError):
@@ -31,21 +50,25 @@ def unpack(archive: Path, folder: Path, *, mode: int = 0o755) -> None:
 
     Raises ``ArchiveError`` naming the entry at fault.
     """
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    staging: Optional[Path] = None
     try:
-        _unpack_into(archive, staging)
-        staging.chmod(mode)
-        if folder.exists():
-            shutil.rmtree(folder)
-        staging.replace(folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name[:MAX_PREFIX]}.", dir=folder.parent))
+        whole = staging / "new"
+        whole.mkdir()
+        _unpack_into(archive, whole)
+        whole.chmod(mode)
+        if folder.is_symlink() or folder.exists():
+            folder.replace(staging / "old")
+        whole.replace(folder)
+    except _BROKEN as error:
         raise ArchiveError(
             f'cannot unpack "{archive.name}": it is no whole zip ({error})'
         ) from error
     except OSError as error:
         raise ArchiveError(f'cannot unpack "{archive.name}": {error}') from error
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def _unpack_into(archive: Path, staging: Path) -> None:
@@ -56,17 +79,19 @@ def _unpack_into(archive: Path, staging: Path) -> None:
         if sum(entry.file_size for entry in entries) > MAX_TOTAL:
             raise ArchiveError(f'cannot unpack "{archive.name}": over {MAX_TOTAL} bytes unpacked')
         for entry in entries:
-            target = staging.joinpath(*_inside(archive, entry.filename))
-            if entry.is_dir():
+            name = entry.filename.replace("\\", "/")
+            target = staging.joinpath(*_inside(archive, name))
+            if name.endswith("/") or target == staging:
                 target.mkdir(parents=True, exist_ok=True)
             else:
                 _write_entry(archive, package, entry, target)
 
 
 def _inside(archive: Path, name: str) -> tuple[str, ...]:
-    """The parts of an entry's name, all of them below the folder; Windows separators are known."""
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    if not parts or parts[0] == "/" or ".." in parts or ":" in parts[0] or "\0" in name:
+    """The parts of an entry's name, all of them below the folder; none for the folder itself."""
+    path = PurePosixPath(name)
+    parts = path.parts
+    if not name or path.is_absolute() or ".." in parts or ":" in "".join(parts[:1]):
         raise ArchiveError(f'cannot unpack "{archive.name}": "{name}" would leave the folder')
     return parts
 

@@ -6,9 +6,11 @@ Source: spec CLI 3.4 (what must be atomic) and 3.1 (modes).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Optional, Union
 
@@ -17,6 +19,8 @@ from waagent.core.errors import GuestError
 SECRET = 0o600
 PUBLIC = 0o644
 MAX_READ = 16 * 1024 * 1024
+MAX_PREFIX = 40  # of the name in a temporary file's name, which has to fit into 255 bytes
+LABEL = "security.selinux"
 READ_PIECE = 64 * 1024
 
 Owner = tuple[int, int]
@@ -28,15 +32,17 @@ def replacing(
 ) -> Iterator[IO[bytes]]:
     """A stream to a file beside ``path`` that takes its place when the block ends without error.
 
-    The file has its mode and owner from the start; on an error nothing is left and ``path`` is
-    as it was.
+    The file has its mode and owner from the start, and the SELinux label of the one it replaces;
+    on an error nothing is left and ``path`` is as it was. A link of that name is replaced and
+    never followed: others may have planted it. ``System.path`` is what follows links.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:MAX_PREFIX]}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             if owner is not None:
                 os.fchown(stream.fileno(), *owner)
             os.fchmod(stream.fileno(), mode)
+            _copy_attributes(path, stream.fileno(), (LABEL,))
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -62,9 +68,19 @@ def write(
 
 
 def rewrite(path: Path, content: Union[bytes, str]) -> None:
-    """Replace the content of an existing file atomically, with the mode and owner it has."""
-    state = path.stat()
-    write(path, content, mode=state.st_mode & 0o7777, owner=(state.st_uid, state.st_gid))
+    """Replace the content of an existing file atomically; all else about it stays.
+
+    That is its mode, owner and extended attributes (access lists, labels). A link is kept, and
+    the file it points to is rewritten.
+    """
+    target = Path(os.path.realpath(path))
+    state = target.stat()
+    owner = (state.st_uid, state.st_gid)
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    with replacing(target, mode=state.st_mode & 0o7777, owner=owner) as stream:
+        with contextlib.suppress(OSError):
+            _copy_attributes(target, stream.fileno(), os.listxattr(target))
+        stream.write(data)
 
 
 def ensure_directory(path: Path, *, mode: int = 0o755, owner: Optional[Owner] = None) -> bool:
@@ -74,14 +90,14 @@ def ensure_directory(path: Path, *, mode: int = 0o755, owner: Optional[Owner] = 
     """
     if path.is_dir():
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir(mode=mode)
-    except FileExistsError:
+    except (FileExistsError, NotADirectoryError) as error:
         if path.is_dir():
             return False
         raise GuestError(
-            f'cannot make the directory "{path}": a file has that name; remove it'
+            f'cannot make the directory "{path}": "{error.filename}" is a file; remove it'
         ) from None
     path.chmod(mode)
     if owner is not None:
@@ -90,9 +106,12 @@ def ensure_directory(path: Path, *, mode: int = 0o755, owner: Optional[Owner] = 
 
 
 def read(path: Path, *, limit: int = MAX_READ) -> bytes:
-    """The file's bytes; over the limit is a ``GuestError``, a missing one ``FileNotFoundError``."""
+    """The file's bytes; over the limit is a ``GuestError``, a missing one ``FileNotFoundError``.
+
+    A pipe, a socket or a disk is a ``GuestError`` too: whoever put it there would hold us up.
+    """
     collected = bytearray()
-    with path.open("rb") as stream:
+    with open_plain(path) as stream:
         # In pieces: the kernel's own files refuse to be read into a very large buffer.
         while len(collected) <= limit:
             piece = stream.read(READ_PIECE)
@@ -100,6 +119,19 @@ def read(path: Path, *, limit: int = MAX_READ) -> bytes:
                 return bytes(collected)
             collected += piece
     raise GuestError(f'cannot read "{path}": it is larger than {limit} bytes')
+
+
+def open_plain(path: Path) -> IO[bytes]:
+    """Open a file to read it, and nothing that could make us wait; raises as ``read`` does."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISDIR(mode):
+        os.close(descriptor)
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):
+        os.close(descriptor)
+        raise GuestError(f'cannot read "{path}": it is no plain file')
+    return os.fdopen(descriptor, "rb")
 
 
 def read_text(path: Path, *, limit: int = MAX_READ) -> str:
@@ -124,9 +156,20 @@ def remove(path: Path) -> bool:
     return True
 
 
+def _copy_attributes(path: Path, descriptor: int, names: Iterable[str]) -> None:
+    for name in names:
+        with contextlib.suppress(OSError):  # not there, or a file system that has none
+            value = os.getxattr(path, name, follow_symlinks=False)
+            os.setxattr(descriptor, name, value)
+
+
 def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # The file is in place; some file systems cannot say that its name is on the disk.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF):
+            raise
     finally:
         os.close(descriptor)

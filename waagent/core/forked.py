@@ -14,9 +14,12 @@ import sys
 import threading
 from typing import Callable, Optional
 
+from waagent.core.errors import Exit
+
 log = logging.getLogger(__name__)
 
 CRASHED = 1
+MAX_CODE = 255
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -55,9 +58,10 @@ class ForkedChild:
                 os.kill(self._pid, number)
 
     def kill_group(self) -> None:
-        """Kill everything in its process group."""
+        """Kill everything in its process group, also before it has made that group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._pid, signal.SIGKILL)
+        self.send(signal.SIGKILL)
 
     def descriptor(self) -> Optional[int]:
         """A pidfd that becomes readable at its exit, or ``None``."""
@@ -67,6 +71,7 @@ class ForkedChild:
 def fork(work: Callable[[], int]) -> ForkedChild:
     """Start ``work`` in a forked copy with a session of its own; its result is the exit code.
 
+    ``Exit`` gives its code; any other error, or a result that is no exit code, is ``CRASHED``.
     Raises ``RuntimeError`` when this process has other threads: their locks would be lost.
     """
     if threading.active_count() != 1:
@@ -86,8 +91,10 @@ def _die_with_parent(expected_parent: int) -> None:
 
     The parent's signal handlers are its own: a termination ends the copy at once.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != expected_parent:
         os._exit(CRASHED)
@@ -98,10 +105,15 @@ def _be_the_copy(work: Callable[[], int], parent: int) -> None:
     try:
         _die_with_parent(parent)
         os.setsid()
-        code = work()
+        result = work()
+        code = result if 0 <= result <= MAX_CODE else CRASHED
+    except Exit as leave:
+        code = leave.code
     except BaseException:  # the copy must never return into its parent's code
         log.exception("The boot helper failed")
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)

@@ -6,12 +6,16 @@ Source: spec CLI 4.1 (format), 4.2 (sinks), 4.5 (redaction).
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import re
+import stat
 import sys
 from collections.abc import MutableMapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, TextIO
 
 from waagent.core.clock import Clock, timestamp
 from waagent.core.redact import redact
@@ -19,11 +23,19 @@ from waagent.core.redact import redact
 LEVELS = {logging.DEBUG: "VERBOSE", logging.INFO: "INFO", logging.WARNING: "WARNING"}
 PRIORITIES = {"VERBOSE": 7, "INFO": 6, "WARNING": 4, "ERROR": 3}  # sd-daemon(3)
 ROOT = "waagent"
+MAX_MESSAGE = 64 * 1024
+MAX_FILE = 64 * 1024 * 1024
+
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+# What could move a console's cursor or forge a line's end; new lines and tabs stay.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 if TYPE_CHECKING:
     _Adapter = logging.LoggerAdapter[logging.Logger]
+    _Stream = logging.StreamHandler[TextIO]
 else:  # not subscriptable before 3.11
     _Adapter = logging.LoggerAdapter
+    _Stream = logging.StreamHandler
 
 
 class LineFormatter(logging.Formatter):
@@ -42,10 +54,12 @@ class LineFormatter(logging.Formatter):
         head = " ".join(
             part for part in (timestamp(moment), level, record.threadName, prefix) if part
         )
-        message = record.getMessage()
+        message = redact(_message(record))
         if record.exc_info:
-            message = f"{message}\n{self.formatException(record.exc_info)}"
-        line = f"{head} {redact(message)}".encode("ascii", "backslashreplace").decode("ascii")
+            message = f"{message}\n{redact(self.formatException(record.exc_info))}"
+        if len(message) > MAX_MESSAGE:
+            message = f"{message[:MAX_MESSAGE]}... [{len(message) - MAX_MESSAGE} more]"
+        line = _printable(f"{head} {message}")
         if self._priorities:
             mark = f"<{PRIORITIES[level]}>"
             line = "\n".join(mark + part for part in line.split("\n"))
@@ -55,7 +69,9 @@ class LineFormatter(logging.Formatter):
 class ReopeningFileHandler(logging.Handler):
     """Appends to a file that is opened for each record, so that rotation needs no signal.
 
-    What cannot be written is lost without a word: a full disk must not stop the agent.
+    A record is one write, so that those of two processes do not mix. What cannot be written is
+    lost without a word: a full disk or a console that hangs must not stop the agent. Where nothing
+    else rotates it, a file that reaches ``MAX_FILE`` becomes ``<name>.1``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,11 +80,28 @@ class ReopeningFileHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Append the record."""
-        try:
-            with self._path.open("a", encoding="ascii") as stream:
-                stream.write(self.format(record) + "\n")
-        except OSError:
-            return
+        line = (self.format(record) + "\n").encode("ascii")
+        with contextlib.suppress(OSError):
+            descriptor = os.open(self._path, _APPEND, 0o644)
+            try:
+                os.write(descriptor, line)
+                state = os.fstat(descriptor)
+                if stat.S_ISREG(state.st_mode) and state.st_size >= MAX_FILE:
+                    self._rotate(state)
+            finally:
+                os.close(descriptor)
+
+    def _rotate(self, full: os.stat_result) -> None:
+        now = self._path.stat()
+        if (now.st_dev, now.st_ino) == (full.st_dev, full.st_ino):  # nobody else has done it
+            self._path.replace(self._path.with_name(f"{self._path.name}.1"))
+
+
+class QuietStream(_Stream):
+    """Writes to standard output; what cannot be written is lost without a word."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Say nothing: the complaint would go where the record could not."""
 
 
 class Prefixed(_Adapter):
@@ -121,7 +154,7 @@ def set_up(
     root.setLevel(logging.DEBUG)
     root.propagate = False
     if stdout:
-        stream = logging.StreamHandler(sys.stdout)
+        stream = QuietStream(sys.stdout)
         _add(stream, LineFormatter(prefix, priorities=priorities), verbose=verbose)
 
 
@@ -142,3 +175,15 @@ def _add(
     handler.setFormatter(formatter)
     logging.getLogger(ROOT).addHandler(handler)
     return handler
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, LookupError):  # a wrong call must not end what it tells of
+        return f"{record.msg} {record.args}"
+
+
+def _printable(text: str) -> str:
+    text = text.replace("\r\n", "\n").encode("ascii", "backslashreplace").decode("ascii")
+    return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Callable, Optional
 
-from waagent.core.clock import Clock, Stop
+from waagent.core.clock import MAX_WAIT_S, Clock, Stop
 from waagent.core.errors import AgentError, describe
 from waagent.core.log import Quietly
 
@@ -36,9 +36,12 @@ class Worker:
         start = clock.monotonic()
         self._due = {periodic: start + periodic.first_after_s for periodic in periodics}
         self._thread: Optional[threading.Thread] = None
+        self._lock = threading.Lock()
 
     def turn(self) -> bool:
         """Wait for the next periodic and run it; ``False`` once told to stop."""
+        if not self._due:
+            return not self._clock.wait(self._stop, MAX_WAIT_S)
         periodic = min(self._due, key=self._due.__getitem__)
         delay = max(0.0, self._due[periodic] - self._clock.monotonic())
         if self._clock.wait(self._stop, delay):
@@ -48,9 +51,17 @@ class Worker:
         return True
 
     def start(self) -> None:
-        """Start the thread under its name."""
-        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-        self._thread.start()
+        """Start the thread under its name, unless it runs or was told to stop."""
+        with self._lock:
+            if self.is_alive() or self._stop.is_set():
+                return
+            thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+            thread.start()
+            self._thread = thread
+
+    def is_told_to_stop(self) -> bool:
+        """Whether the thread has ended or will, on purpose."""
+        return self._stop.is_set()
 
     def is_alive(self) -> bool:
         """Whether the thread runs."""
@@ -62,8 +73,10 @@ class Worker:
 
     def join(self, within_s: float) -> bool:
         """Wait for the thread's end; whether it ended."""
-        if self._thread is not None:
-            self._thread.join(within_s)
+        with self._lock:  # a start that is under way comes before us
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(within_s)
         return not self.is_alive()
 
     def _run(self) -> None:
@@ -104,9 +117,9 @@ class Workers:
             worker.start()
 
     def revive(self) -> None:
-        """Start again any that died."""
+        """Start again any that died; not one that was told to stop."""
         for worker in self._workers:
-            if not worker.is_alive():
+            if not worker.is_alive() and not worker.is_told_to_stop():
                 log.warning("%s thread died, restarting", worker.name)
                 worker.start()
 
