@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from typing import Optional
 
 from waagent.core.context import Context
@@ -30,6 +31,7 @@ from waagent.protocol.store import Store
 log = logging.getLogger(__name__)
 
 FAILING_TOO_LONG_S = 900.0
+_ANY_MOMENT = datetime.min.replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Report:
         self._sources = sources
         self._convergence = convergence
         self._failing_since: Optional[float] = None
+        self._kept: Optional[VmStatus] = None
 
     def upload(self, outcome: Optional[GoalStateStatus]) -> None:
         """Build and upload the status; failures are counted and told, never raised."""
@@ -66,9 +69,16 @@ class Report:
             self._context.events.add(Op.EXTENSION_PROCESSING, error.for_fabric(), success=False)
             self._count_failure()
         self._convergence.update(status.handlers)
-        self._sources.store.save_status(body)
+        self._keep(status, body)
         if goal.is_outdated:
             self._sources.store.forget_fast_track()
+
+    def _keep(self, status: VmStatus, body: bytes) -> None:
+        """Keep what says something new: an idle agent leaves the disk alone."""
+        content = replace(status, moment=_ANY_MOMENT)
+        store = self._sources.store
+        if content != self._kept or store.lacks_status:
+            self._kept = content if store.save_status(body) else None
 
     def _build(self, goal: ExtensionsGoalState, outcome: Optional[GoalStateStatus]) -> VmStatus:
         release = self._sources.release

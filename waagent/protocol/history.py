@@ -33,6 +33,7 @@ NUMBERED = {
     "GoalState.xml": ("GoalState.", ".xml"),
     "ExtensionsConfig.xml": ("ExtensionsConfig.", ".xml"),
 }
+STATUS = "waagent_status.json"
 NAMED = ("HostingEnvironmentConfig.xml", "SharedConfig.xml")
 _LONGEST_TAG = 100
 
@@ -86,9 +87,14 @@ class History:
                 with self._tolerated(name):
                     files.write(folder / name, content, mode=files.SECRET)
 
-    def save_status(self, content: Content) -> None:
-        """Keep the status as it was last uploaded."""
-        self._keep("waagent_status.json", content)
+    @property
+    def lacks_status(self) -> bool:
+        """Whether the folder of the goal state in force has no status yet."""
+        return self._folder is not None and not (self._folder / STATUS).exists()
+
+    def save_status(self, content: Content) -> bool:
+        """Keep the status as it was last uploaded; whether it is kept."""
+        return self._keep(STATUS, content)
 
     def archive(self) -> None:
         """Zip every folder but the newest."""
@@ -102,10 +108,12 @@ class History:
                 if folder.is_dir() and folder != self._folder:
                     _zip(folder)
 
-    def _keep(self, name: str, content: Content) -> None:
+    def _keep(self, name: str, content: Content) -> bool:
         with self._tolerated(name):
             if self._folder is not None:
                 files.write(self._folder / name, content, mode=files.SECRET)
+                return True
+        return False
 
     def _open_folder(self, tag: str) -> Optional[Path]:
         moment = self._clock.now().astimezone(timezone.utc).strftime("%Y-%m-%dT%H-%M-%S")

@@ -133,10 +133,14 @@ class Store:
         """After an outdated goal state was reported (WIRE 3.5)."""
         self._fast_track.forget()
 
-    def save_status(self, content: Content) -> None:
-        """Keep the status beside its goal state."""
-        if self._history is not None:
-            self._history.save_status(content)
+    @property
+    def lacks_status(self) -> bool:
+        """Whether a status is to be kept beside the goal state in force, and is not yet."""
+        return self._history is not None and self._history.lacks_status
+
+    def save_status(self, content: Content) -> bool:
+        """Keep the status beside its goal state; whether it is kept."""
+        return self._history is not None and self._history.save_status(content)
 
     def save_manifest(self, name: str, content: Content) -> None:
         """Keep an extension's manifest beside its goal state."""

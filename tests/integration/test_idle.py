@@ -1,0 +1,101 @@
+"""An agent that has nothing to do: what it asks, and that it leaves the disk alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from tests.fabric import ECHO, Fabric
+from tests.fabric.model import FAST_TRACK_ON
+from tests.support.agent import RootedAgent
+
+AN_HOUR = 590  # turns, six seconds each
+Shape = dict[str, tuple[int, int, int]]
+
+
+def shape(root: Path) -> Shape:
+    """All files and folders with what changes when anything in them is written."""
+    found: Shape = {}
+    for path in (root, *root.rglob("*")):
+        state = path.lstat()
+        found[str(path.relative_to(root))] = (state.st_ino, state.st_mtime_ns, state.st_ctime_ns)
+    return found
+
+
+def requests(agent: RootedAgent, since: int) -> Counter[str]:
+    """How often each endpoint was asked, but for the signal of each minute's status upload."""
+    found = Counter(entry.endpoint for entry in agent.fabric.journal.entries()[since:])
+    assert found.pop("wire.healthservice", 0) <= 60
+    return found
+
+
+def kept_status(agent: RootedAgent) -> Path:
+    """The status in the newest folder of the history."""
+    newest = max(each for each in agent.paths.history.iterdir() if each.is_dir())
+    return newest / "waagent_status.json"
+
+
+def test_idle_hour_writes_no_file_and_asks_only_for_news(fabric: Fabric, tmp_path: Path) -> None:
+    fabric.platform.set_fast_track(FAST_TRACK_ON)
+    fabric.portal.set_goal(lambda goal: goal)
+    agent = RootedAgent(tmp_path, fabric).start()
+    agent.turn(2)
+    assert agent.extension(ECHO)[0] == "success"
+    before, since, began = shape(tmp_path), agent.now, agent.clock.now()
+    agent.turn(AN_HOUR)
+    assert (agent.clock.now() - began).total_seconds() == 3540  # then vmSettings are summed up
+    assert shape(tmp_path) == before
+    asked = requests(agent, since)
+    assert asked == dict.fromkeys(("wire.goalstate", "hgap.vmsettings", "hgap.status"), AN_HOUR)
+    answers = {entry.answer for entry in fabric.journal.entries("hgap.vmsettings", since)}
+    assert answers == {304}
+
+
+def test_idle_agent_on_a_host_without_vm_settings_asks_for_two_things(agent: RootedAgent) -> None:
+    before, since = shape(agent.root), agent.now
+    agent.turn(20)
+    assert shape(agent.root) == before
+    assert requests(agent, since) == {"wire.goalstate": 20, "hgap.status": 20}
+
+
+def test_status_is_kept_again_when_an_extension_says_something_new(agent: RootedAgent) -> None:
+    first = kept_status(agent).read_bytes()
+    agent.turn()
+    assert kept_status(agent).read_bytes() == first, "only its time was another"
+    said = agent.handler(ECHO) / "status" / "0.status"
+    said.write_text(said.read_text().replace("echo=first", "echo=again"))
+    agent.turn()
+    assert b"echo=again" in kept_status(agent).read_bytes()
+
+
+def test_status_is_kept_again_when_only_the_time_an_extension_names_changed(
+    agent: RootedAgent,
+) -> None:
+    said = agent.handler(ECHO) / "status" / "0.status"
+    applied = agent.item(ECHO)["runtimeSettingsStatus"]["settingsStatus"]["status"]
+    later = "2031-02-03T04:05:06Z"
+    said.write_text(said.read_text().replace(applied["configurationAppliedTime"], later))
+    agent.turn()
+    assert later.encode() in kept_status(agent).read_bytes()
+
+
+def test_every_goal_state_has_its_status_though_it_says_the_same(plain: RootedAgent) -> None:
+    first = kept_status(plain)
+    plain.fabric.platform.set_fast_track(FAST_TRACK_ON)
+    plain.fabric.portal.set_goal(lambda goal: replace(goal, in_svd_seq_no=1))
+    plain.turn()
+    assert kept_status(plain) != first
+    assert kept_status(plain).is_file()
+    plain.start().turn()
+    assert kept_status(plain).is_file()
+
+
+def test_status_that_could_not_be_kept_is_kept_with_the_next_turn(plain: RootedAgent) -> None:
+    status = kept_status(plain)
+    status.unlink()
+    status.mkdir()
+    plain.turn()
+    status.rmdir()
+    plain.turn()
+    assert status.is_file()
