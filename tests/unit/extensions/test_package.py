@@ -186,7 +186,7 @@ def test_package_without_a_manifest_is_refused(world: World) -> None:
 
 def test_package_that_the_disk_cannot_take_leaves_nothing(world: World) -> None:
     """Here the name of the staging folder is too long for the file system."""
-    name = "n" * 240
+    name = "n" * 243
     world.store.publish("1.0", package(), name=name)
     with pytest.raises(PackageError, match="too long"):
         fetch(world.store, world.home("1.0", name), Package("1.0", (f"{name} 1.0",)))
