@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 from tests.fabric import ECHO, Fabric
 from tests.fabric.model import FAST_TRACK_ON
 from tests.support.agent import RootedAgent
+from waagent.core.events import Op
 
-AN_HOUR = 590  # turns, six seconds each
+TURNS_OF_AN_HOUR = 600
 Shape = dict[str, tuple[int, int, int]]
 
 
@@ -36,18 +38,32 @@ def kept_status(agent: RootedAgent) -> Path:
     return newest / "waagent_status.json"
 
 
-def test_idle_hour_writes_no_file_and_asks_only_for_news(fabric: Fabric, tmp_path: Path) -> None:
+def asked(agent: RootedAgent, since: int) -> dict[str, int]:
+    """How often each endpoint was asked since a number of the journal."""
+    return Counter(entry.endpoint for entry in agent.fabric.journal.entries()[since:])
+
+
+def test_idle_hour_writes_only_the_hours_summary_and_asks_only_for_news(
+    fabric: Fabric, tmp_path: Path
+) -> None:
     fabric.platform.set_fast_track(FAST_TRACK_ON)
     fabric.portal.set_goal(lambda goal: goal)
     agent = RootedAgent(tmp_path, fabric).start()
     agent.turn(2)
     assert agent.extension(ECHO)[0] == "success"
     before, since, began = shape(tmp_path), agent.now, agent.clock.now()
-    agent.turn(AN_HOUR)
-    assert (agent.clock.now() - began).total_seconds() == 3540  # then vmSettings are summed up
+    agent.turn(TURNS_OF_AN_HOUR - 10)
     assert shape(tmp_path) == before
-    asked = requests(agent, since)
-    assert asked == dict.fromkeys(("wire.goalstate", "hgap.vmsettings", "hgap.status"), AN_HOUR)
+    agent.turn(10)
+    assert (agent.clock.now() - began).total_seconds() == 3600
+    written = shape(tmp_path).keys() - before.keys()
+    assert [Path(each).suffix for each in written] == [".tld"]
+    (summary,) = agent.events(Op.VM_SETTINGS_SUMMARY)
+    assert json.loads(summary["Message"])["errors"] == 0
+    requests = asked(agent, since)
+    assert requests.pop("wire.healthservice") <= 60, "the host hears of itself once a minute"
+    news = ("wire.goalstate", "hgap.vmsettings", "hgap.status")
+    assert requests == dict.fromkeys(news, TURNS_OF_AN_HOUR)
     answers = {entry.answer for entry in fabric.journal.entries("hgap.vmsettings", since)}
     assert answers == {304}
 
@@ -56,7 +72,9 @@ def test_idle_agent_on_a_host_without_vm_settings_asks_for_two_things(agent: Roo
     before, since = shape(agent.root), agent.now
     agent.turn(20)
     assert shape(agent.root) == before
-    assert requests(agent, since) == {"wire.goalstate": 20, "hgap.status": 20}
+    requests = asked(agent, since)
+    assert requests.pop("wire.healthservice") <= 2
+    assert requests == {"wire.goalstate": 20, "hgap.status": 20}
 
 
 def test_status_is_kept_again_when_an_extension_says_something_new(agent: RootedAgent) -> None:
@@ -91,11 +109,14 @@ def test_every_goal_state_has_its_status_though_it_says_the_same(plain: RootedAg
     assert kept_status(plain).is_file()
 
 
-def test_status_that_could_not_be_kept_is_kept_with_the_next_turn(plain: RootedAgent) -> None:
-    status = kept_status(plain)
-    status.unlink()
-    status.mkdir()
-    plain.turn()
-    status.rmdir()
-    plain.turn()
-    assert status.is_file()
+def test_status_that_could_not_be_kept_is_kept_by_a_later_turn(agent: RootedAgent) -> None:
+    status = kept_status(agent)
+    aside = agent.lib("aside")
+    status.parent.rename(aside)
+    said = agent.handler(ECHO) / "status" / "0.status"
+    said.write_text(said.read_text().replace("echo=first", "echo=again"))
+    agent.new_status()
+    aside.rename(status.parent)
+    assert b"echo=again" not in status.read_bytes()
+    agent.turn()
+    assert b"echo=again" in status.read_bytes()
