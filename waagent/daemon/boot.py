@@ -1,6 +1,6 @@
 """What happens once in each boot, in a helper process whose memory goes away with it.
 
-Source: spec DAEMON 1.4, steps 5 to 7.
+Source: spec DAEMON 1.4, steps 3 to 8.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import logging
 
 from waagent.core.context import Context
 from waagent.core.errors import AgentError, describe
+from waagent.daemon import scvmm
+from waagent.daemon.outcome import DONE, NO_FABRIC, TAKEN_OVER
 from waagent.guest.profile import Profile
 from waagent.protocol import endpoint
 from waagent.protocol.endpoint import Detection
@@ -17,16 +19,15 @@ from waagent.provisioning.choose import provision
 
 log = logging.getLogger(__name__)
 
-DONE = 0
-NO_FABRIC = 1
-
 
 def boot(context: Context, profile: Profile) -> int:
     """Set the machine up and find the fabric; the helper's exit code.
 
     A provisioning that fails is reported and counts as done: extensions may still run.
     """
-    _say_what_is_off(context)
+    if _is_taken_over(context):
+        return TAKEN_OVER
+    _tell_of_resource_disk(context)
     endpoint.clean(context)
     detection = Detection(context, profile, make_transport(context))
 
@@ -39,14 +40,27 @@ def boot(context: Context, profile: Profile) -> int:
     except AgentError as error:
         log.error("Cannot prepare this machine: %s", describe(error))
         return NO_FABRIC
-    if not context.conf.os.is_rdma_on:
-        log.info("RDMA capabilities are not enabled, skipping")
+    _tell_of_rdma(context)
     return DONE
 
 
-def _say_what_is_off(context: Context) -> None:
+def _is_taken_over(context: Context) -> bool:
+    if context.conf.os.detect_scvmm_env:
+        return scvmm.hand_over(context)
+    log.info("DetectScvmmEnv is off, not looking for System Center VMM")
+    return False
+
+
+def _tell_of_resource_disk(context: Context) -> None:
     """So that a reader of the log finds each step of the boot, in its order (decision 14)."""
-    if not context.conf.os.detect_scvmm_env:
-        log.info("DetectScvmmEnv is off, not looking for System Center VMM")
-    if not context.conf.resource_disk.format:
+    if context.conf.resource_disk.format:
+        log.info("The resource disk stays as it is: this version does not format it")
+    else:
         log.info("ResourceDisk.Format is off, the resource disk stays as it is")
+
+
+def _tell_of_rdma(context: Context) -> None:
+    if context.conf.os.is_rdma_on:
+        log.warning("RDMA is switched on, but this version does not set it up")
+    else:
+        log.info("RDMA capabilities are not enabled, skipping")

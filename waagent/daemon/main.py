@@ -24,6 +24,7 @@ from waagent.core.events import Op
 from waagent.core.sockets import notify_service_manager
 from waagent.core.version import AGENT_LONG_NAME, AGENT_NAME, AGENT_VERSION
 from waagent.daemon import child, pidfile
+from waagent.daemon.outcome import DONE, TAKEN_OVER
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ NAME = "Daemon"
 OUR_CHANNEL = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
 VERSION_VARIABLE = "_AZURE_GUEST_AGENT_DAEMON_VERSION_"
 RETRY_S = 15.0
+TAKE_OVER_S = 300.0  # systemd starts us again when we leave; the installer needs its time
 SHORT_LIFE_S = 10.0
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
@@ -101,7 +103,11 @@ class Daemon:
         )
         if end.code is None:
             raise Exit(0, "Stopped while preparing this machine")
-        if end.code != 0:
+        if end.code == TAKEN_OVER:
+            log.info("Exiting")
+            self._rest(TAKE_OVER_S)
+            raise Exit(0, "This machine is set up by System Center VMM")
+        if end.code != DONE:
             raise AgentError(f"cannot prepare this machine: the helper ended with {end.code}")
         self._stay_disabled_if_asked()
         console_off()

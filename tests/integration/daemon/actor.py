@@ -80,7 +80,7 @@ class Boots:
             Path.cwd().rmdir()
         if outcome == "heavy":
             import waagent.daemon.boot  # noqa: F401
-        return 1 if outcome == "fail" else 0
+        return {"fail": 1, "taken over": 3}.get(outcome, 0)
 
 
 def run(plan: dict[str, Any]) -> int:

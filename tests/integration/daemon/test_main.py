@@ -115,6 +115,14 @@ def test_disabled_daemon_sleeps_without_a_child_and_leaves_with_zero(tmp_path: P
         assert not any(RUNNING in line for line in daemon.log)
 
 
+def test_daemon_leaves_a_machine_that_another_sets_up_after_five_minutes(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path, boots=["taken over"]) as daemon:
+        daemon.until("Exiting")
+        assert daemon.await_end() == 0
+        assert daemon.waits == [300.0]
+        assert not any(RUNNING in line for line in daemon.log)
+
+
 def test_lib_dir_is_made_for_root_alone_but_one_that_exists_stays(tmp_path: Path) -> None:
     with DaemonProcess(tmp_path) as daemon:
         daemon.until(RUNNING)
