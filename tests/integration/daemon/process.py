@@ -143,7 +143,7 @@ class DaemonProcess:
         return self.log[-1]
 
 
-class ServiceManager:
+class Systemd:
     """The other end of sd_notify(3)."""
 
     def __init__(self, path: Path) -> None:

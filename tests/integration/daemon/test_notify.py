@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.daemon.process import DaemonProcess, ServiceManager, dies
+from tests.integration.daemon.process import DaemonProcess, Systemd, dies
 
 
 @pytest.fixture
-def manager(tmp_path: Path) -> Iterator[ServiceManager]:
+def manager(tmp_path: Path) -> Iterator[Systemd]:
     """A service manager that listens."""
-    made = ServiceManager(tmp_path / "notify")
+    made = Systemd(tmp_path / "notify")
     yield made
     made.close()
 
 
 def test_daemon_is_ready_when_it_stands_and_before_it_provisions(
-    tmp_path: Path, manager: ServiceManager
+    tmp_path: Path, manager: Systemd
 ) -> None:
     environment = manager.environment
     with DaemonProcess(tmp_path, boots=["hang"], environment=environment) as daemon:
@@ -30,7 +30,7 @@ def test_daemon_is_ready_when_it_stands_and_before_it_provisions(
         daemon.until("hanging")
 
 
-def test_status_says_what_the_daemon_does(tmp_path: Path, manager: ServiceManager) -> None:
+def test_status_says_what_the_daemon_does(tmp_path: Path, manager: Systemd) -> None:
     with DaemonProcess(tmp_path, environment=manager.environment) as daemon:
         status = manager.hear_until("STATUS=Handling extensions with WALinuxAgent-")[-1]
         child = int(status.rpartition("process ")[2])
@@ -39,7 +39,7 @@ def test_status_says_what_the_daemon_does(tmp_path: Path, manager: ServiceManage
         assert manager.hear_until("STOPPING=1")[-1] == "STOPPING=1"
 
 
-def test_status_says_that_the_agent_is_disabled(tmp_path: Path, manager: ServiceManager) -> None:
+def test_status_says_that_the_agent_is_disabled(tmp_path: Path, manager: Systemd) -> None:
     lib = tmp_path / "var/lib/waagent"
     lib.mkdir(parents=True)
     (lib / "disable_agent").touch()
@@ -50,9 +50,7 @@ def test_status_says_that_the_agent_is_disabled(tmp_path: Path, manager: Service
         assert manager.hear() == "STOPPING=1"
 
 
-def test_ready_is_said_once_however_often_the_boot_fails(
-    tmp_path: Path, manager: ServiceManager
-) -> None:
+def test_ready_is_said_once_however_often_the_boot_fails(tmp_path: Path, manager: Systemd) -> None:
     boots = ["fail", "crash", "done"]
     with DaemonProcess(tmp_path, boots=boots, environment=manager.environment) as daemon:
         heard = manager.hear_until("STATUS=Handling extensions")
@@ -63,7 +61,7 @@ def test_ready_is_said_once_however_often_the_boot_fails(
 
 @pytest.mark.parametrize("boots", [["hang"], ["done"]], ids=["booting", "watching its child"])
 def test_watchdog_is_fed_three_times_in_its_period(
-    tmp_path: Path, manager: ServiceManager, boots: list[str]
+    tmp_path: Path, manager: Systemd, boots: list[str]
 ) -> None:
     environment = {**manager.environment, "WATCHDOG_USEC": "150000"}
     with DaemonProcess(tmp_path, boots=boots, environment=environment, in_hurry=False) as daemon:
@@ -76,7 +74,7 @@ def test_watchdog_is_fed_three_times_in_its_period(
     ("boots", "pause_after"), [(["done"], "STATUS=Handling"), (["fail"], "STATUS=Preparing")]
 )
 def test_watchdog_is_fed_in_every_pause(
-    tmp_path: Path, manager: ServiceManager, boots: list[str], pause_after: str
+    tmp_path: Path, manager: Systemd, boots: list[str], pause_after: str
 ) -> None:
     environment = {**manager.environment, "WATCHDOG_USEC": "300000"}
     with DaemonProcess(
@@ -90,7 +88,7 @@ def test_watchdog_is_fed_in_every_pause(
 
 @pytest.mark.parametrize("period", ["", "0", "-5", "soon", "٣٠٠"])
 def test_watchdog_period_that_is_none_is_ignored(
-    tmp_path: Path, manager: ServiceManager, period: str
+    tmp_path: Path, manager: Systemd, period: str
 ) -> None:
     environment = {**manager.environment, "WATCHDOG_USEC": period}
     with DaemonProcess(tmp_path, environment=environment) as daemon:
