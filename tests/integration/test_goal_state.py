@@ -187,3 +187,15 @@ def test_settings_without_a_secret_need_no_certificate(tmp_path: Path) -> None:
         agent.turn()
         assert agent.extension(ECHO)[0] == "success"
         assert Settings().seq_no == agent.item(ECHO)["runtimeSettingsStatus"]["sequenceNumber"]
+
+
+def test_config_that_stays_bad_does_not_push_out_the_history(plain: RootedAgent) -> None:
+    plain.fabric.fault("wire.extensionsconfig", "NOT_XML", 5)
+    plain.fabric.portal.put_extension(echo_extension(secret=None))
+    plain.turn(5)
+    assert sorted(path.name[-3:] for path in plain.paths.history.iterdir()) == ["__1", "__2"]
+    (failing,) = (path for path in plain.paths.history.iterdir() if path.name.endswith("__2"))
+    assert (failing / "GoalState.xml").is_file(), "so that one can see what it was about"
+    assert not plain.lib("ExtensionsConfig.2.xml").exists(), "only what is in force lies there"
+    plain.turn()
+    assert plain.extension(ECHO)[0] == "success"
