@@ -150,7 +150,8 @@ def main(argv: list[str]) -> int:
     pid = os.fork()
     if not pid:
         os._exit(first_process(control, plan))
-    control.sendall(json.dumps({"event": "born", "pid": pid}).encode() + b"\n")
+    with contextlib.suppress(OSError):  # who asked may be gone already: clean up all the same
+        control.sendall(json.dumps({"event": "born", "pid": pid}).encode() + b"\n")
     control.close()
     _, status = os.waitpid(pid, 0)
     await_release(plan.image)
