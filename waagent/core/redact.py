@@ -15,9 +15,9 @@ REDACTED = "<redacted>"
 # In documents "&" may be written %26 or \u0026, so a digit may stand before a parameter's name.
 _BEFORE = r"(?<![A-Za-z_-])"
 _EQUALS = r"(?:=|%(?:25)*3[dD])"
-# Up to white space or a quotation mark, also one with a backslash before it as in nested JSON.
+# Up to white space or a quotation mark, also one with backslashes before it as in nested JSON.
 _PLAIN = r"[^\s\"'<>\\]*"
-_REST = rf"{_PLAIN}(?:\\(?![\"'nrt]){_PLAIN})*"
+_REST = rf"{_PLAIN}(?:\\(?!\\{{0,15}}[\"'nrt]){_PLAIN})*"
 
 _URL = re.compile(rf"(?i)\bhttps?(?::|%(?:25)*3a){_REST}")
 _SAS_KEY = re.compile(
@@ -31,13 +31,11 @@ _PASSWORD = re.compile(
     r"(?i)(<(?:\w{1,64}:)?(?:User)?Password\b[^<>]*(?<!/)>)(?:<!\[CDATA\[.*?(?:\]\]>|\Z)|[^<])+",
     re.DOTALL,
 )
-# The quotes may have backslashes before them: JSON within JSON. A value that is cut off, as the
-# end of a long message may be, goes up to the end.
+# The quotes may have backslashes before them: JSON within JSON, and that within JSON again.
 _MEMBER = re.compile(
-    r"""(?i)((?P<quote>\\{0,8}["'])(?:protectedSettings|(?:user|admin)?password)(?P=quote)\s*:\s*)"""
-    r"""(?P<open>(?P=quote))(?:(?!(?P=quote))(?:\\.|[^\\]))*(?P<close>(?P=quote))?""",
-    re.DOTALL,
+    r"""(?i)(?<!\\)(\\{0,15})(["'])(?:protectedSettings|(?:user|admin)?password)\1\2\s*:\s*\1\2"""
 )
+_QUOTE = re.compile(r"""(\\*)(["'])""")
 _HASH = re.compile(r"\$(?:1|2[abxy]|5|6|7|y|gy|md5|sha1)\$[^\s:'\"<>]{8,}")  # crypt(5)
 _KEY = re.compile(
     r"(-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----).*?(-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)",
@@ -75,16 +73,33 @@ def _split(url: str) -> tuple[str, str, str]:
     return url[: mark.start()], mark.group(), url[mark.end() :]
 
 
-def _member(match: re.Match[str]) -> str:
-    return f"{match.group(1)}{match['open']}{REDACTED}{match['close'] or ''}"
+def _without_members(text: str) -> str:
+    kept: list[str] = []
+    done = 0
+    while True:
+        opening = _MEMBER.search(text, done)
+        if opening is None:
+            return "".join([*kept, text[done:]])
+        kept += [text[done : opening.end()], REDACTED]
+        done = _end_of_value(text, opening)
+
+
+def _end_of_value(text: str, opening: re.Match[str]) -> int:
+    """Where the quote stands that closes the value; the end of a text that is cut off before."""
+    depth = len(opening[1])
+    for quote in _QUOTE.finditer(text, opening.end()):
+        # On each level a backslash becomes two, and a quote gets one before it.
+        if quote[2] == opening[2] and len(quote[1]) % (2 * depth + 2) == depth:
+            return quote.end() - depth - 1
+    return len(text)
 
 
 _SECRETS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("http", lambda text: _URL.sub(_without_sas, text)),
     ("sig", lambda text: _SIGNATURE.sub(rf"\1{REDACTED}", text)),
     ("password", lambda text: _PASSWORD.sub(rf"\1{REDACTED}", text)),
-    ("password", lambda text: _MEMBER.sub(_member, text)),
-    ("protectedsettings", lambda text: _MEMBER.sub(_member, text)),
+    ("password", _without_members),
+    ("protectedsettings", _without_members),
     ("$", lambda text: _HASH.sub(REDACTED, text)),
     ("private key", lambda text: _KEY.sub(rf"\1{REDACTED}\2", text)),
 )

@@ -47,6 +47,7 @@ class Worker:
         if self._clock.wait(self._stop, delay):
             return False
         self._attempt(periodic)
+        del self._due[periodic]  # of those that are due at the same time the others come first
         self._due[periodic] = self._clock.monotonic() + periodic.every_s
         return True
 

@@ -193,6 +193,21 @@ def test_rewrite_of_a_missing_file_is_an_error_and_makes_none(tmp_path: Path) ->
     assert names(tmp_path) == []
 
 
+def test_rewrite_keeps_a_link_and_the_attributes_of_what_it_points_to(target: Path) -> None:
+    """What an administrator has linked or labelled stays so."""
+    link = target.parent / "link"
+    link.symlink_to("state.json")
+    try:
+        os.setxattr(target, "user.note", b"kept")
+        attributes = {"user.note": b"kept"}
+    except OSError:  # a file system without any
+        attributes = {}
+    files.rewrite(link, "new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert {name: os.getxattr(target, name) for name in attributes} == attributes
+
+
 @pytest.mark.parametrize("wanted", [0o700, 0o755, 0o750])
 def test_directory_is_made_with_its_mode_and_its_parents(tmp_path: Path, wanted: int) -> None:
     """Only the last one gets the mode."""
@@ -213,8 +228,9 @@ def test_directory_is_made_with_its_owner(tmp_path: Path) -> None:
 
 def test_file_where_a_directory_belongs_is_an_error_that_names_the_remedy(target: Path) -> None:
     """It is not ours to remove."""
-    with pytest.raises(GuestError, match=r"^cannot make the directory .* is a file; remove it$"):
-        files.ensure_directory(target)
+    for path in (target, target / "below", target / "far" / "below"):
+        with pytest.raises(GuestError, match=r'directory .*state.json.*" is a file; remove it$'):
+            files.ensure_directory(path)
     assert target.read_bytes() == b"old"
 
 
@@ -237,6 +253,21 @@ def test_read_of_a_file_without_end_stops_at_the_limit() -> None:
     """Its size says nothing: a device, or a file that grows."""
     with pytest.raises(GuestError, match="larger than 100000 bytes"):
         files.read(Path("/dev/zero"), limit=100_000)
+
+
+def test_read_of_a_pipe_is_refused_and_does_not_wait(tmp_path: Path) -> None:
+    """Whoever may write to a folder could hold us up for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(GuestError, match=r'^cannot read ".*pipe": it is no plain file$'):
+        files.read(tmp_path / "pipe")
+    with pytest.raises(IsADirectoryError):
+        files.read(tmp_path)
+
+
+def test_name_as_long_as_a_name_can_be_is_written(tmp_path: Path) -> None:
+    """The temporary file's name is not longer still."""
+    files.write(tmp_path / ("n" * 255), "x")
+    assert names(tmp_path) == ["n" * 255]
 
 
 def test_read_knows_the_kernels_files_that_say_they_are_empty() -> None:
