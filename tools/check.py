@@ -111,6 +111,10 @@ def main(argv: list[str]) -> int:
         for environment in environments:
             environment.ensure()
         return 0
+    if environments[-1].name != "floor":
+        print("Not run with the oldest packages: they exist for Python 3.9 and 3.10 only")
+        if os.environ.get("CI"):
+            return 1  # in CI nothing is left out
     started = time.monotonic()
     made = [environment.ensure() for environment in environments]
     if any(made):
