@@ -1,0 +1,118 @@
+"""Keys and certificates as files: their names, contents and modes (WIRE 5)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from tests.support.clock import ManualClock
+from tests.support.runner import ScriptedRunner
+from waagent.core.conf import Conf
+from waagent.core.paths import Paths, make_paths
+from waagent.core.system import System
+from waagent.protocol.errors import ProtocolFault
+from waagent.protocol.keys import (
+    CertificateSummary,
+    make_transport_keys,
+    read_transport_certificate,
+    render_mime,
+    render_summaries,
+)
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """A lib dir."""
+    found = make_paths(System(tmp_path, ScriptedRunner({}), ManualClock()), Conf())
+    found.lib.mkdir(parents=True)
+    return found
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    """A process that would let everybody read and write what it makes."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_transport_keys_are_closed_whatever_the_umask(paths: Paths) -> None:
+    make_transport_keys(paths, ManualClock())
+    for path in (paths.transport_private, paths.transport_cert):
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_new_transport_keys_take_the_place_of_the_old_ones(paths: Paths) -> None:
+    make_transport_keys(paths, ManualClock())
+    before = paths.transport_private.read_bytes(), paths.transport_cert.read_bytes()
+    make_transport_keys(paths, ManualClock())
+    assert paths.transport_private.read_bytes() != before[0]
+    assert paths.transport_cert.read_bytes() != before[1]
+
+
+def test_certificate_is_one_line_of_base64_for_the_header(paths: Paths) -> None:
+    make_transport_keys(paths, ManualClock())
+    line = read_transport_certificate(paths)
+    assert "-" not in line
+    assert len(line.split()) == 1
+    pem = f"-----BEGIN CERTIFICATE-----\n{line}\n-----END CERTIFICATE-----\n"
+    x509.load_pem_x509_certificate(pem.encode())
+
+
+def test_lines_that_openssl_writes_before_a_certificate_do_not_matter(paths: Paths) -> None:
+    paths.transport_cert.write_text(
+        "-----BEGIN CERTIFICATE-----\r\nAAAA\r\nBBBB\r\n-----END CERTIFICATE-----\r\n"
+    )
+    assert read_transport_certificate(paths) == "AAAABBBB"
+
+
+def test_missing_transport_certificate_is_named(paths: Paths) -> None:
+    with pytest.raises(ProtocolFault, match=f"Failed to read {paths.transport_cert}"):
+        read_transport_certificate(paths)
+
+
+def test_wrapper_is_what_openssl_takes_for_a_message(tmp_path: Path) -> None:
+    path = tmp_path / "Certificates.p7m"
+    text = render_mime(path, "QUJD\nREVG")
+    assert text.splitlines() == [
+        "MIME-Version:1.0",
+        f'Content-Disposition: attachment; filename="{path}"',
+        f'Content-Type: application/x-pkcs7-mime; name="{path}"',
+        "Content-Transfer-Encoding: base64",
+        "",
+        "QUJD",
+        "REVG",
+    ]
+
+
+def test_summary_has_the_form_that_people_know() -> None:
+    one = CertificateSummary("A" * 40, has_private_key=True)
+    assert one.as_python() == f"{{'thumbprint': '{'A' * 40}', 'hasPrivateKey': True}}"
+    assert json.loads(render_summaries([one])) == [{"thumbprint": "A" * 40, "hasPrivateKey": True}]
+
+
+def test_openssl_takes_our_transport_certificate_for_a_recipient(paths: Paths) -> None:
+    make_transport_keys(paths, ManualClock())
+    sealed = subprocess.run(
+        ["openssl", "cms", "-encrypt", "-outform", "DER", "-keyid", str(paths.transport_cert)],
+        input=b"to the guest",
+        capture_output=True,
+        check=True,
+    ).stdout
+    opened = subprocess.run(
+        [
+            "openssl", "cms", "-decrypt", "-inform", "DER", "-inkey",
+            str(paths.transport_private), "-recip", str(paths.transport_cert),
+        ],
+        input=sealed,
+        capture_output=True,
+        check=True,
+    ).stdout  # fmt: skip
+    assert opened.strip() == b"to the guest"
