@@ -50,20 +50,24 @@ def _run_once(context: Context) -> None:
         log.warning("The custom data was started before and is not run again")
         return
     marker.note_done(context, started)
-    log.info("Execute custom data")
-    clock = context.system.clock
-    start = clock.monotonic()
+    with context.events.operation(Op.CUSTOM_DATA, "execute custom data") as attempt:
+        attempt.message = _run(context)
+
+
+def _run(context: Context) -> str:
+    """What the event says; whatever the script does, provisioning goes on (DAEMON 5.7).
+
+    What it printed may hold secrets, and so is not repeated.
+    """
     path = shlex.quote(context.system.within(context.paths.custom_data))
     try:
-        _tell_result(context.system.run("/bin/sh", "-c", path, timeout_s=RUN_WITHIN_S).code)
+        code = context.system.run("/bin/sh", "-c", path, timeout_s=RUN_WITHIN_S).code
     except CommandTimedOut:
-        # What it printed may hold secrets, and so is not repeated.
-        log.warning("The custom data did not end within %g s and was killed", RUN_WITHIN_S)
-    took_s = int(clock.monotonic() - start)
-    context.events.add(Op.CUSTOM_DATA, "Custom data was executed", duration_ms=took_s)
-
-
-def _tell_result(code: int) -> None:
-    if code:
+        text = f"The custom data did not end within {RUN_WITHIN_S:g} s and was killed"
+    else:
+        if code == 0:
+            return "Custom data was executed"
         hint = "; is its file system mounted noexec?" if code == NOT_EXECUTABLE else ""
-        log.warning("The custom data ended with code %d%s", code, hint)
+        text = f"The custom data ended with code {code}{hint}"
+    log.warning("%s", text)
+    return text
