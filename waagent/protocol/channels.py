@@ -12,6 +12,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, BinaryIO, Callable, Optional, TypeVar, cast
+from urllib.parse import urlsplit
 
 from waagent.core import files
 from waagent.core.clock import Clock
@@ -19,6 +20,7 @@ from waagent.core.errors import AgentError, GuestError, HttpError, HttpStatus
 from waagent.core.events import Events, Op
 from waagent.core.http import Request, Response
 from waagent.core.redact import without_query
+from waagent.protocol.documents.names import shown
 from waagent.protocol.errors import ProtocolFault
 from waagent.protocol.exchange import Exchange, find_sample
 from waagent.protocol.host import Host, Observer
@@ -112,7 +114,12 @@ class Channels:
         raise DownloadError(f"Failed to download {what} from all URIs. Last error: {why}")
 
     def _either(self, url: str, fetch: Callable[[str], T]) -> T:
-        """By the channel that worked last, else by the other, which then is the first choice."""
+        """By the channel that worked last, else by the other, which then is the first choice.
+
+        What is no address of the web is refused here: the host would go round in circles with it.
+        """
+        if not _is_web_address(url):
+            raise ProtocolFault(f"cannot download from {shown(without_query(url))}: it is no URL")
         with self._lock:
             primary = self._primary
         other = HOST if primary == DIRECT else DIRECT
@@ -184,6 +191,14 @@ class Channels:
         message = f"Fetch failed from [{without_query(url)}]: {error.message}"
         self._events.add(Op.HTTP_GET, message, success=False, quiet=True)
         return ProtocolFault(message)
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False
 
 
 class _StoreFailed(GuestError):
