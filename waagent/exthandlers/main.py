@@ -91,7 +91,8 @@ def run(context: Context, release: Release, profile: Profile, *, checks_parent: 
         with contextlib.suppress(OSError):
             files.write(context.paths.crash_note, note)
         return 1
-    files.remove(context.paths.crash_note)
+    with contextlib.suppress(OSError):
+        files.remove(context.paths.crash_note)
     log.info("Agent %s ends", orphans.NAME)
     return 0
 

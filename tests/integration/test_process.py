@@ -1,0 +1,110 @@
+"""The child as a process: where it finds the fabric, how it ends, what it leaves for the next."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from tests.fabric import Fabric
+from tests.support.agent import ENDPOINT, RootedAgent
+from waagent.core import signals
+from waagent.core.clock import SystemClock
+from waagent.core.events import Op
+from waagent.exthandlers.main import run
+from waagent.guest.profiles import profile_of
+from waagent.guest.release import Release, read_release
+
+
+@pytest.fixture
+def machine(plain_fabric: Fabric, tmp_path: Path) -> RootedAgent:
+    """A machine whose daemon has found the fabric; nothing runs yet."""
+    agent = RootedAgent(tmp_path, plain_fabric, clock=SystemClock())
+    agent.paths.protocol.write_text("WireProtocol")
+    agent.paths.endpoint.write_text(ENDPOINT)
+    return agent
+
+
+@contextlib.contextmanager
+def signals_kept() -> Iterator[None]:
+    """Whoever handled signals before handles them again; the thread has its name again."""
+    before = {number: signal.getsignal(number) for number in signals.TERMINATION}
+    name = threading.current_thread().name
+    try:
+        yield
+    finally:
+        threading.current_thread().name = name
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_until_reported(machine: RootedAgent, *, checks_parent: bool = False) -> int:
+    """Run the process until the fabric has a status, then have it end; its exit code."""
+
+    def stop() -> None:
+        machine.fabric.await_status(since=len(machine.statuses), within_s=20)
+        machine.context.stop.set()
+
+    release = read_release(machine.system)
+    stopper = threading.Thread(target=stop)
+    if not checks_parent:
+        stopper.start()
+    with signals_kept():
+        code = run(machine.context, release, profile_of(release), checks_parent=checks_parent)
+    if not checks_parent:
+        stopper.join()
+    return code
+
+
+def test_process_ends_with_zero_and_takes_its_note_away(machine: RootedAgent) -> None:
+    machine.paths.crash_note.write_text("[WALinuxAgent-2.15.1.0] [it broke]")
+    assert run_until_reported(machine) == 0
+    assert not machine.paths.crash_note.exists()
+    (told,) = machine.events(Op.RESTART)
+    assert told["OperationSuccess"] is False
+    assert told["Message"] == (
+        "Agent did not terminate cleanly: [WALinuxAgent-2.15.1.0] [it broke]"
+    )
+    assert machine.requests("wire.versions") == 0, "the daemon has done that"
+    assert not [t for t in threading.enumerate() if t.name.endswith("Handler")]
+
+
+def test_defect_ends_the_process_with_one_and_a_note_for_the_next(machine: RootedAgent) -> None:
+    release = read_release(machine.system)
+    with signals_kept():
+        code = run(machine.context, cast(Release, None), profile_of(release), checks_parent=False)
+    assert code == 1
+    note = machine.paths.crash_note.read_text()
+    assert note.startswith("[WALinuxAgent-")
+    assert "AttributeError" in note
+
+
+def test_orphan_ends_before_it_does_anything(machine: RootedAgent) -> None:
+    machine.paths.pid_file.write_text("1")
+    assert run_until_reported(machine, checks_parent=True) == 0
+    assert machine.statuses == []
+
+
+def test_secrets_are_for_reading_only_after_a_start(machine: RootedAgent) -> None:
+    machine.lib("ovf-env.xml").write_text("<ovf/>")
+    machine.lib("ovf-env.xml").chmod(0o644)
+    run_until_reported(machine)
+    for path in (machine.lib("ovf-env.xml"), machine.paths.transport_private):
+        assert path.stat().st_mode & 0o777 == 0o400
+
+
+def test_other_address_of_the_fabric_is_told(machine: RootedAgent) -> None:
+    book = {**machine.fabric.address_book}
+    for port in ("80", "32526"):
+        book[f"10.0.0.9:{port}"] = machine.fabric.address_book[f"{ENDPOINT}:{port}"]
+    machine.fabric.address_book = book
+    moved = RootedAgent(machine.root, machine.fabric, clock=SystemClock())
+    moved.paths.endpoint.write_text("10.0.0.9")
+    assert run_until_reported(moved) == 0
+    (told,) = moved.events(Op.PROTOCOL_ENDPOINT)
+    assert "10.0.0.9" in told["Message"]
