@@ -51,9 +51,8 @@ class LineFormatter(logging.Formatter):
         level = LEVELS.get(record.levelno, "ERROR")
         prefix = getattr(record, "prefix", None) or self._prefix
         moment = datetime.fromtimestamp(record.created, timezone.utc)
-        head = " ".join(
-            part for part in (timestamp(moment), level, record.threadName, prefix) if part
-        )
+        thread = (record.threadName or "").replace(" ", "_")  # whoever parses it counts on words
+        head = " ".join(part for part in (timestamp(moment), level, thread, prefix) if part)
         message = redact(_message(record))
         if record.exc_info:
             message = f"{message}\n{redact(self.formatException(record.exc_info))}"
