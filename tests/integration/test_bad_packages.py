@@ -234,7 +234,6 @@ BAD_HANDLERS: dict[str, tuple[bytes, int, str, Op]] = {
     "an empty list": (with_manifest([]), -1, MALFORMED, Op.DOWNLOAD),
     "no commands": (with_manifest([{"handlerManifest": None}]), -1, MALFORMED, Op.DOWNLOAD),
     "no install": (with_manifest(without("installCommand")), -1, "installCommand", Op.INSTALL),
-    "no enable": (with_manifest(without("enableCommand")), -1, "enableCommand", Op.ENABLE),
     "a command that is a list": (
         with_manifest([echo.manifest(installCommand=["/bin/rm", "-rf", "/"])]),
         -1,
@@ -257,6 +256,25 @@ def test_handler_that_does_not_say_how_it_is_run_fails_by_name(
     package, code, why, op = BAD_HANDLERS[kind]
     agent.fabric.platform.publish(BAD, "1.0.0", package)
     check_only_bad_fails(agent, code, why, op)
+
+
+def test_handler_that_cannot_be_enabled_fails_by_name_until_a_better_version(
+    agent: RootedAgent,
+) -> None:
+    agent.fabric.platform.publish(BAD, "1.0.0", with_manifest(without("enableCommand")))
+    agent.fabric.portal.put_extension(echo_extension(BAD, echo="repaired", secret=None))
+    agent.new_status()
+    item = agent.item(BAD)
+    assert (item["status"], item["code"]) == ("NotReady", -1)
+    assert (
+        "cannot enable: HandlerManifest.json has no enableCommand"
+        in (item["formattedMessage"]["message"])
+    )
+    assert agent.extension(ECHO)[0] == "success"
+    agent.fabric.portal.update_extension(BAD, version="1.0.1")
+    agent.new_status()
+    assert agent.item(BAD)["handlerVersion"] == "1.0.1"
+    assert "echo=repaired" in agent.extension(BAD)[2]
 
 
 def test_bad_new_version_leaves_the_old_one_in_place_and_working(agent: RootedAgent) -> None:

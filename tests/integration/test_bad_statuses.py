@@ -1,0 +1,345 @@
+"""What extensions leave behind, damaged or hostile: statuses, heartbeats, events.
+
+The report says whose file it is and what is wrong with it, and goes out in every turn.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from tests.fabric import ECHO, Fabric, Vm, echo_extension
+from tests.fabric.faults import SPOIL, Fault
+from tests.support.agent import RootedAgent
+from waagent.core.events import Op
+from waagent.core.workers import Worker
+
+OTHER = "Fabric.Test.Other"
+LARGEST_STATUS = 160_000
+LARGEST_WITH_SUBSTATUSES = 2 << 20  # ten thousand of them
+Plant = Callable[[Path], None]
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[RootedAgent]:
+    """The agent of a machine without certificates, with two extensions that have succeeded."""
+    with Fabric(Vm(has_certificates=False)) as fabric:
+        fabric.portal.put_extension(echo_extension(secret=None))
+        fabric.portal.put_extension(echo_extension(OTHER, echo="other", secret=None))
+        one = RootedAgent(tmp_path, fabric).start()
+        one.turn()
+        assert one.extension(ECHO)[0] == one.extension(OTHER)[0] == "success"
+        yield one
+
+
+def content(data: bytes) -> Plant:
+    """A file with this in it, old enough that nobody is writing it."""
+
+    def plant(path: Path) -> None:
+        path.write_bytes(data)
+        os.utime(path, (time.time() - 60, time.time() - 60))
+
+    return plant
+
+
+def link_to(target: str) -> Plant:
+    return lambda path: path.symlink_to(target)
+
+
+def with_socket(path: Path) -> None:
+    """A socket's name, as short as the system wants it."""
+    here = os.open(path.parent, os.O_RDONLY)
+    try:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(f"/proc/self/fd/{here}/{path.name}")
+    finally:
+        os.close(here)
+
+
+def status_of(**members: Any) -> bytes:
+    """A status file whose body has these members besides a good word."""
+    return json.dumps([{"version": 1.0, "status": {"status": "success", **members}}]).encode()
+
+
+def message_of(text: Any) -> dict[str, Any]:
+    return {"formattedMessage": {"lang": "en-US", "message": text}}
+
+
+JSON_WRONG = "was in an incorrect format and the agent could not parse it correctly"
+NOT_VALID = "Could not get a valid status from the extension"
+NOT_READ = "We couldn't read any status"
+BAD_FILES: dict[str, tuple[Plant, int, str]] = {
+    "garbage": (content(b"garbage"), 1012, JSON_WRONG),
+    "binary": (content(bytes(range(256)) * 40), 1012, JSON_WRONG),
+    "cut short": (content(status_of()[:40]), 1012, JSON_WRONG),
+    "deep": (content(b"[" * 200_000 + b"]" * 200_000), 1012, JSON_WRONG),
+    "deep objects": (content(b'{"a":' * 100_000), 1012, JSON_WRONG),
+    "invalid UTF-8": (content(b'[{"status": {"status": "\xff\xfe\xc3"}}]'), 1012, JSON_WRONG),
+    "a long number": (content(b"[" + b"9" * 100_000 + b"]"), 1012, JSON_WRONG + "|" + NOT_VALID),
+    "no list": (content(b"{}"), 1012, NOT_VALID),
+    "a list of numbers": (content(b"[7]"), 1012, NOT_VALID),
+    "no status": (content(b'[{"status": {}}]'), 1012, NOT_VALID),
+    "substatus of another shape": (content(status_of(substatus=7)), 1012, NOT_VALID),
+    "message of another shape": (content(status_of(formattedMessage=[1])), 1012, NOT_VALID),
+    "larger than any status": (content(b" " * (17 << 20)), -1, NOT_READ),
+    "a pipe": (os.mkfifo, -1, NOT_READ),
+    "a folder": (Path.mkdir, -1, NOT_READ),
+    "a socket": (with_socket, -1, NOT_READ),
+    "a link to a device": (link_to("/dev/zero"), -1, NOT_READ),
+    "a link to itself": (link_to("0.status"), -1, NOT_READ),
+    "a link to nowhere": (link_to("/nowhere/at/all"), 0, "no status file was reported"),
+    "a link to a folder": (link_to("/etc"), -1, NOT_READ),
+}
+
+
+def plant_status(agent: RootedAgent, plant: Plant) -> bytes:
+    """Put something in place of the extension's status; what was there."""
+    path = agent.handler(ECHO) / "status" / "0.status"
+    good = path.read_bytes()
+    path.unlink()
+    plant(path)
+    return good
+
+
+def mend_status(agent: RootedAgent, good: bytes) -> None:
+    path = agent.handler(ECHO) / "status" / "0.status"
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    else:
+        path.unlink()
+    path.write_bytes(good)
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_status_that_cannot_be_used_is_reported_as_such_and_stops_nothing(
+    agent: RootedAgent, kind: str
+) -> None:
+    plant, code, why = BAD_FILES[kind]
+    good = plant_status(agent, plant)
+    began = time.monotonic()
+    document = agent.new_status()
+    assert time.monotonic() - began < 3
+    assert len(json.dumps(document)) < LARGEST_STATUS
+    word, said_code, message = agent.extension(ECHO)
+    assert (word, said_code) == ("error" if code else "transitioning", code), message
+    assert any(each in message for each in why.split("|")), message
+    assert ECHO in message
+    assert agent.extension(OTHER)[0] == "success"
+    told = [event for event in agent.events(Op.STATUS_PROCESSING) if event["Name"] == ECHO]
+    assert [event["OperationSuccess"] for event in told] == [False]
+    assert any(each in told[0]["Message"] for each in why.split("|"))
+    agent.turn(3)
+    told = [event for event in agent.events(Op.STATUS_PROCESSING) if event["Name"] == ECHO]
+    assert len(told) == 1, "not in every turn"
+    mend_status(agent, good)
+    agent.new_status()
+    assert agent.extension(ECHO)[0] == "success"
+
+
+HALF = "half \ud800 \udfff of a character \0 and controls \x1b[2J"
+WILD: dict[str, bytes] = {
+    "long message": status_of(**message_of("m" * (3 << 20))),
+    "many substatuses": status_of(
+        substatus=[{"name": f"s{n}", "status": "success", **message_of("x")} for n in range(20_000)]
+    ),
+    "long substatuses": status_of(
+        substatus=[{"name": "n" * 50_000, "status": "error", **message_of("y" * 50_000)}] * 20
+    ),
+    "half characters": status_of(**message_of(HALF), operation=HALF),
+    "odd codes": status_of(code=10**400, substatus=[{"status": "success", "code": [1]}]),
+    "no number": b'[{"status": {"status": "success", "code": NaN}}]',
+    "other types": status_of(**message_of({"a": [1, None]}), operation=7),
+    "twice the same": b'[{"status": {"status": "success", "status": "success"}}]',
+}
+
+
+@pytest.mark.parametrize("kind", WILD)
+def test_wild_status_is_reported_within_bounds(agent: RootedAgent, kind: str) -> None:
+    plant_status(agent, content(WILD[kind]))
+    document = agent.new_status()
+    assert agent.extension(ECHO)[0] == "success"
+    assert agent.extension(OTHER)[0] == "success"
+    assert len(json.dumps(document["aggregateStatus"])) < LARGEST_WITH_SUBSTATUSES
+    kept = agent.paths.history.rglob("waagent_status.json")
+    assert json.loads(max(kept).read_bytes()) == document
+
+
+def test_statuses_nobody_may_read_are_reported_and_the_other_handlers_are_whole(
+    agent: RootedAgent,
+) -> None:
+    folder = agent.handler(ECHO) / "status"
+    aside = agent.handler(ECHO) / "aside"
+    folder.rename(aside)
+    folder.write_text("a file in place of the folder")
+    agent.new_status()
+    word, _, message = agent.extension(ECHO)
+    assert word in ("error", "transitioning")
+    assert str(folder) in message
+    assert agent.extension(OTHER)[0] == "success"
+    folder.unlink()
+    aside.rename(folder)
+    agent.new_status()
+    assert agent.extension(ECHO)[0] == "success"
+
+
+STORED: dict[str, Plant] = {
+    "garbage": content(b"{garbage"),
+    "another type": content(b"[]"),
+    "a folder": Path.mkdir,
+    "a pipe": os.mkfifo,
+    "a device": link_to("/dev/zero"),
+}
+
+
+@pytest.mark.parametrize("kind", STORED)
+def test_stored_status_that_cannot_be_read_leaves_out_only_its_handler(
+    agent: RootedAgent, kind: str
+) -> None:
+    path = agent.handler(ECHO) / "config" / "HandlerStatus"
+    good = path.read_bytes()
+    path.unlink()
+    STORED[kind](path)
+    agent.new_status()
+    assert agent.extension(OTHER)[0] == "success"
+    (said,) = agent.events(Op.REPORT_STATUS)
+    assert said["Message"].startswith(f"Cannot report {ECHO}: ")
+    assert "HandlerStatus" in said["Message"]
+    path.rmdir() if path.is_dir() else path.unlink()
+    path.write_bytes(good)
+    agent.new_status()
+    assert agent.extension(ECHO)[0] == "success"
+
+
+BEATS: dict[str, tuple[Plant, str]] = {
+    "garbage": (content(b"beat"), "Malformed heartbeat file"),
+    "deep": (content(b"[" * 200_000), "Malformed heartbeat file"),
+    "invalid UTF-8": (content(b'[{"heartbeat": "\xff"}]'), "Malformed heartbeat file"),
+    "no heartbeat": (content(b'[{"status": 1}]'), "Malformed heartbeat file"),
+    "a word": (content(b'[{"heartbeat": "ready"}]'), "Malformed heartbeat file"),
+    "larger than any": (content(b" " * (17 << 20)), "heartbeat"),
+    "a pipe": (os.mkfifo, "heartbeat"),
+    "a folder": (Path.mkdir, "heartbeat"),
+    "a link to itself": (link_to("heartbeat.log"), "heartbeat"),
+}
+
+
+@pytest.mark.parametrize("kind", BEATS)
+def test_heartbeat_that_cannot_be_read_is_reported_and_stops_nothing(
+    agent: RootedAgent, kind: str
+) -> None:
+    plant, why = BEATS[kind]
+    manifest = agent.handler(ECHO) / "HandlerManifest.json"
+    manifest.write_text(
+        manifest.read_text().replace('"reportHeartbeat": false', '"reportHeartbeat": true')
+    )
+    beat = agent.handler(ECHO) / "heartbeat.log"
+    plant(beat)
+    began = time.monotonic()
+    agent.turn()
+    agent.new_status()
+    assert time.monotonic() - began < 3
+    item = agent.item(ECHO)
+    assert item["status"] == "NotReady"
+    assert why in item["formattedMessage"]["message"]
+    assert agent.extension(ECHO)[0] == "success", "that is the extension's own word"
+    assert agent.item(OTHER)["status"] == "Ready"
+    beat.rmdir() if beat.is_dir() else beat.unlink()
+    good = {"status": "Ready", "code": 0, "formattedMessage": {"lang": "en", "message": "beats"}}
+    beat.write_text(json.dumps([{"version": 1.0, "heartbeat": good}]))
+    agent.new_status()
+    assert agent.item(ECHO)["status"] == "Ready"
+    assert agent.item(ECHO)["formattedMessage"]["message"] == "beats"
+
+
+EVENT = {
+    "Version": "1.0.0", "Timestamp": "2026-01-31T10:11:12.000Z", "TaskName": "t",
+    "EventLevel": "Error", "Message": "the good one", "EventPid": "1", "EventTid": "2",
+    "OperationId": "3",
+}  # fmt: skip
+EVENT_FILES: dict[str, Plant] = {
+    "1.json": content(b"garbage"),
+    "2.json": content(b"[" * 200_000),
+    "3.json": content(b"\xff\xfe\x00"),
+    "4.json": content(b" " * (5 << 20)),
+    "5.json": os.mkfifo,
+    "6.json": link_to("/dev/zero"),
+    "7.json": link_to("/etc/shadow"),
+    "8.json": content(json.dumps([7, None, [], {"Message": 1}]).encode()),
+    "9.json": content(json.dumps({**EVENT, "Message": "m" * 100_000}).encode()),
+    "10.json": content(json.dumps({**EVENT, "Message": HALF}).encode()),
+    "..hidden.json": content(b"{}"),
+    "11.json": content(json.dumps(EVENT).encode()),
+}
+
+
+def test_hostile_event_files_are_told_of_by_name_removed_and_the_good_ones_sent(
+    agent: RootedAgent,
+) -> None:
+    folder = agent.root / "var" / "log" / "azure" / ECHO / "events"
+    for name, plant in EVENT_FILES.items():
+        plant(folder / name)
+    (folder / "12.json").mkdir()
+    collector, sender = workers(agent)
+    for _ in range(3):
+        assert collector.turn()
+    assert [path.name for path in folder.iterdir()] == ["12.json"]
+    for _ in range(3):
+        assert sender.turn()
+        assert collector.turn()
+    received = agent.fabric.world.received.events
+    texts = [json.dumps(event) for event in received]
+    assert any("the good one" in text for text in texts)
+    for name in ("1.json", "2.json", "3.json", "4.json", "5.json", "6.json", "7.json"):
+        told = f"Skipping the event file {name} of {ECHO}"
+        assert any(told in text for text in texts), name
+    assert any(f"Dropped events for Extension: {ECHO}" in text for text in texts)
+    assert not any("root:" in text for text in texts)
+    agent.new_status()
+    assert agent.extension(ECHO)[0] == "success"
+
+
+def workers(agent: RootedAgent) -> tuple[Worker, Worker]:
+    """The threads' work that collects events and the one that sends them, not as threads."""
+    _, sender, collector = agent.process.monitor.workers
+    return collector, sender
+
+
+def test_events_folder_that_is_a_link_is_not_followed_and_the_next_handlers_are_served(
+    agent: RootedAgent,
+) -> None:
+    logs = agent.root / "var" / "log" / "azure"
+    (logs / ECHO / "events").rmdir()
+    precious = agent.root / "precious"
+    precious.mkdir()
+    (precious / "1.json").write_text(json.dumps({**EVENT, "Message": "not an extension's"}))
+    (logs / ECHO / "events").symlink_to(precious)
+    (logs / OTHER / "events" / "1.json").write_text(json.dumps(EVENT))
+    collector, sender = workers(agent)
+    for _ in range(3):
+        assert collector.turn()
+        assert sender.turn()
+    texts = [json.dumps(event) for event in agent.fabric.world.received.events]
+    assert any("the good one" in text for text in texts)
+    assert not any("not an extension's" in text for text in texts)
+    assert (precious / "1.json").exists()
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"[" * 100_000, b"[]", b"7", b'{"onHold": {}}'])
+def test_artifacts_profile_that_cannot_be_read_is_told_of_and_holds_nothing(
+    agent: RootedAgent, body: bytes
+) -> None:
+    agent.fabric.fault("storage.system", Fault("PROFILE", SPOIL, body=body), 1)
+    agent.fabric.portal.update_settings(ECHO, {"echo": "not held"})
+    agent.new_status()
+    assert "echo=not held" in agent.extension(ECHO)[2]
+    told = agent.events(Op.ARTIFACTS_PROFILE)
+    assert [event["OperationSuccess"] for event in told] in ([False], [])
+    assert bool(told) == (body != b"")
+    assert all("artifacts profile" in event["Message"] for event in told)
