@@ -96,15 +96,29 @@ class TimedSocket:
 
 
 class _Answer(io.RawIOBase):
+    """What comes; an end within the head is an error, which http.client takes for its end."""
+
     def __init__(self, source: TimedSocket) -> None:
         super().__init__()
         self._source = source
+        self._is_past_head = False
+        self._latest = b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        return self._source.receive(buffer)
+        size = self._source.receive(buffer)
+        if not self._is_past_head:
+            self._watch_head(bytes(buffer[:size]))
+        return size
+
+    def _watch_head(self, piece: bytes) -> None:
+        if self._latest and not piece:
+            raise ConnectionError("the answer was cut short in its head")
+        text = self._latest + piece
+        self._is_past_head = b"\n\r\n" in text or b"\n\n" in text
+        self._latest = text[-2:]
 
     def close(self) -> None:
         if not self.closed:
@@ -122,6 +136,17 @@ class _Careful:
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
         self.sock = TimedSocket(self.sock, self.budget)
+
+    def _tunnel(self) -> None:
+        # A proxy may be as slow as a server; and Python before 3.12 forgets to close a refused one.
+        plain = self.sock
+        self.sock = TimedSocket(plain, self.budget)
+        try:
+            super()._tunnel()  # type: ignore[misc]
+        except BaseException:
+            plain.close()
+            raise
+        self.sock = plain
 
     def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
         del url  # urllib3 has normalised it, and a signed URL must not change (WIRE 2.5, 3.1)

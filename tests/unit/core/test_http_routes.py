@@ -90,6 +90,22 @@ def test_proxy_is_asked_for_a_tunnel_without_the_query_for_https() -> None:
     assert "sig" not in str(caught.value)
 
 
+def test_proxy_that_answers_a_byte_now_and_then_is_given_up() -> None:
+    """It has no more time than a server."""
+    clock = ManualClock()
+
+    def answer(channel: socket.socket) -> None:
+        channel.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        while True:
+            clock.advance(100.0)
+            channel.sendall(b"x")
+
+    with Peer(answer) as proxy, pytest.raises(Unreachable, match="longer than"):
+        transport(proxy=proxy, clock=clock).send(
+            Request("GET", f"https://{NAME}/", via_proxy=True, timeout_s=5.0)
+        )
+
+
 def test_tunnel_leads_to_the_server_that_proves_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
