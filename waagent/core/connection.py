@@ -6,7 +6,10 @@ hold us for ever. Here every read and write also has the end of the whole reques
 
 from __future__ import annotations
 
+import contextlib
 import io
+import socket
+from collections.abc import Iterator
 from typing import Any, Callable, Optional
 
 import urllib3.connection
@@ -63,13 +66,13 @@ class TimedSocket:
 
     def sendall(self, data: bytes) -> None:
         """Send all of it."""
-        self._sock.settimeout(self._budget.patience(self._wanted_s))
-        self._sock.sendall(data)
+        with self._patience():
+            self._sock.sendall(data)
 
     def receive(self, buffer: Any) -> int:
         """Read what is there into the buffer; 0 at the end."""
-        self._sock.settimeout(self._budget.patience(self._wanted_s))
-        size = int(self._sock.recv_into(buffer))
+        with self._patience():
+            size = int(self._sock.recv_into(buffer))
         self._budget.spend(size)
         return size
 
@@ -89,6 +92,15 @@ class TimedSocket:
         """A stream of ``makefile`` was closed."""
         self._readers -= 1
         self._close_if_unused()
+
+    @contextlib.contextmanager
+    def _patience(self) -> Iterator[None]:
+        self._sock.settimeout(self._budget.patience(self._wanted_s))
+        try:
+            yield
+        except socket.timeout:  # not yet a TimeoutError in Python 3.9
+            self._budget.patience(0.0)  # whose words are better if that was the last of the time
+            raise
 
     def _close_if_unused(self) -> None:
         if self._is_closed and self._readers <= 0:

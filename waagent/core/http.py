@@ -164,9 +164,11 @@ class UrllibTransport:
         headers = {"Host": host, "Accept-Encoding": "identity"}
         if request.body is not None or request.method in EXPECT_BODY:
             headers["Content-Length"] = str(len(request.body or b""))
+        if request.user_agent:
+            headers["User-Agent"] = request.user_agent
         headers.update(request.headers)
         headers["Connection"] = "close"
-        headers["User-Agent"] = request.user_agent or self._user_agent
+        headers.setdefault("User-Agent", self._user_agent)
         return headers
 
     def _tls(self) -> ssl.SSLContext:
