@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -191,6 +192,18 @@ def test_machine_is_set_up_while_the_first_report_hangs(tmp_path: Path, fabric: 
     world.provision()
     assert world.health == [STARTING, READY]
     assert world.guest.clock.waits == []
+
+
+def test_ready_is_not_told_before_the_first_report_was_taken(
+    tmp_path: Path, fabric: Fabric
+) -> None:
+    fabric.fault("wire.health", "HANG", count=1)
+    later = threading.Timer(0.3, fabric.clear_faults)
+    last_step: Argv = ("systemctl", "--job-mode=ignore-dependencies")
+    world = World(tmp_path, fabric, commands={last_step: ok(do=lambda *_: later.start())})
+    world.provision()
+    later.join()
+    assert world.health == [STARTING, READY]
 
 
 def test_report_that_is_not_taken_is_sent_again(tmp_path: Path, fabric: Fabric) -> None:
