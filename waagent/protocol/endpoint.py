@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import Optional
@@ -32,6 +33,7 @@ DETECTION_PAUSE_S = 10.0
 DHCP_PAUSES_S = (0.0, 10.0, 30.0, 60.0, 60.0)
 DHCP_ANSWER_S = 10.0
 DHCP = "dhcp"
+_ADDRESS = re.compile(r"[A-Za-z0-9.-]{1,253}")
 
 
 class DhcpError(GuestError):
@@ -58,10 +60,11 @@ def find_saved(context: Context) -> Optional[str]:
     if files.read_if_there(context.paths.protocol) != PROTOCOL:
         return None
     saved = (files.read_if_there(context.paths.endpoint) or "").strip()
-    if saved:
+    if _ADDRESS.fullmatch(saved):
         log.info("WireServer endpoint %s read from file", saved)
         return saved
-    log.error("[GetWireserverEndpoint] Missing file %s", context.paths.endpoint)
+    what = "Damaged" if saved else "Missing"
+    log.error("[GetWireserverEndpoint] %s file %s", what, context.paths.endpoint)
     log.info("Using hardcoded Wireserver endpoint %s", KNOWN_ENDPOINT)
     return KNOWN_ENDPOINT
 
