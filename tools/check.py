@@ -52,7 +52,9 @@ def module(environment: Environment, *words: str) -> tuple[str, ...]:
 def pytest(environment: Environment, kind: str, *words: str, workers: int) -> Step:
     """A run of pytest; xdist spreads it over processes."""
     spread = ("-n", str(workers), "--dist", "worksteal")
-    return Step(kind, environment, module(environment, "pytest", "-q", *spread, *words))
+    slowest = ("--durations=3", "--durations-min=3")  # five minutes are soon gone
+    argv = module(environment, "pytest", "-q", *spread, *slowest, *words)
+    return Step(kind, environment, argv)
 
 
 def plan_steps(environments: tuple[Environment, ...]) -> list[Step]:
