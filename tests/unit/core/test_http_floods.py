@@ -61,8 +61,8 @@ FLOODS = {
     "status line": (b"HTTP/1.1 ", b"2" * BLOCK),
     "chunk size": (CHUNKED, b"0" * BLOCK),
     "body": (OK + b"\r\n", b"x" * BLOCK),
-    "chunks": (CHUNKED, b"10\r\n0123456789abcdef\r\n" * 999),
-    "interim answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+    "chunks": (CHUNKED, (b"400\r\n" + b"x" * 0x400 + b"\r\n") * 64),
+    "interim answers": (b"", b"HTTP/1.1 100 Continue\r\nX: " + b"y" * 4000 + b"\r\n\r\n"),
 }
 
 
