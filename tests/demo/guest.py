@@ -220,8 +220,8 @@ class Guest:
             self._azure.close()
         if self._first is not None:
             self._first.close()
-        elif self._folder is not None and self._folder.exists():
-            shutil.rmtree(self._folder)  # who made the guest would have removed it
+        if self._folder is not None:  # who made the guest removes it, unless it had to be killed
+            shutil.rmtree(self._folder, ignore_errors=True)
         self._first, self._azure = None, None
 
     @property
