@@ -5,11 +5,13 @@ The report says whose file it is and what is wrong with it, and goes out in ever
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import time
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable
 
@@ -23,20 +25,31 @@ from waagent.core.workers import Worker
 
 OTHER = "Fabric.Test.Other"
 LARGEST_STATUS = 160_000
+SOON_S = 5.0
 LARGEST_WITH_SUBSTATUSES = 2 << 20  # ten thousand of them
 Plant = Callable[[Path], None]
 
 
-@pytest.fixture
-def agent(tmp_path: Path) -> Iterator[RootedAgent]:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RootedAgent]:
     """The agent of a machine without certificates, with two extensions that have succeeded."""
     with Fabric(Vm(has_certificates=False)) as fabric:
         fabric.portal.put_extension(echo_extension(secret=None))
         fabric.portal.put_extension(echo_extension(OTHER, echo="other", secret=None))
-        one = RootedAgent(tmp_path, fabric).start()
+        one = RootedAgent(tmp_path_factory.mktemp("machine"), fabric).start()
         one.turn()
         assert one.extension(ECHO)[0] == one.extension(OTHER)[0] == "success"
         yield one
+
+
+@pytest.fixture
+def agent(shared: RootedAgent) -> RootedAgent:
+    """That agent half an hour after the last test, all of which leave it as it was."""
+    shared.let_pass(1800)
+    shared.manual.set_wall_time(datetime.now(timezone.utc))  # files have their time from the system
+    for path in shared.paths.events.glob("*.tld"):
+        path.unlink()
+    return shared
 
 
 def content(data: bytes) -> Plant:
@@ -99,22 +112,26 @@ BAD_FILES: dict[str, tuple[Plant, int, str]] = {
 }
 
 
-def plant_status(agent: RootedAgent, plant: Plant) -> bytes:
-    """Put something in place of the extension's status; what was there."""
-    path = agent.handler(ECHO) / "status" / "0.status"
-    good = path.read_bytes()
-    path.unlink()
+@contextlib.contextmanager
+def planted(path: Path, plant: Plant) -> Iterator[None]:
+    """Something else in a file's place while the block runs."""
+    good = path.read_bytes() if path.exists() else None
+    path.unlink(missing_ok=True)
     plant(path)
-    return good
+    try:
+        yield
+    finally:
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+        else:
+            path.unlink()
+        if good is not None:
+            path.write_bytes(good)
 
 
-def mend_status(agent: RootedAgent, good: bytes) -> None:
-    path = agent.handler(ECHO) / "status" / "0.status"
-    if path.is_dir() and not path.is_symlink():
-        path.rmdir()
-    else:
-        path.unlink()
-    path.write_bytes(good)
+def status_file(agent: RootedAgent) -> Path:
+    """The status of the extension that things are done to."""
+    return agent.handler(ECHO) / "status" / "0.status"
 
 
 @pytest.mark.parametrize("kind", BAD_FILES)
@@ -122,23 +139,20 @@ def test_status_that_cannot_be_used_is_reported_as_such_and_stops_nothing(
     agent: RootedAgent, kind: str
 ) -> None:
     plant, code, why = BAD_FILES[kind]
-    good = plant_status(agent, plant)
-    began = time.monotonic()
-    document = agent.new_status()
-    assert time.monotonic() - began < 3
-    assert len(json.dumps(document)) < LARGEST_STATUS
-    word, said_code, message = agent.extension(ECHO)
-    assert (word, said_code) == ("error" if code else "transitioning", code), message
-    assert any(each in message for each in why.split("|")), message
-    assert ECHO in message
-    assert agent.extension(OTHER)[0] == "success"
-    told = [event for event in agent.events(Op.STATUS_PROCESSING) if event["Name"] == ECHO]
-    assert [event["OperationSuccess"] for event in told] == [False]
-    assert any(each in told[0]["Message"] for each in why.split("|"))
-    agent.turn(3)
-    told = [event for event in agent.events(Op.STATUS_PROCESSING) if event["Name"] == ECHO]
-    assert len(told) == 1, "not in every turn"
-    mend_status(agent, good)
+    with planted(status_file(agent), plant):
+        began = time.monotonic()
+        document = agent.new_status()
+        assert time.monotonic() - began < SOON_S
+        assert len(json.dumps(document)) < LARGEST_STATUS
+        word, said_code, message = agent.extension(ECHO)
+        assert (word, said_code) == ("error" if code else "transitioning", code), message
+        assert any(each in message for each in why.split("|")), message
+        assert ECHO in message
+        assert agent.extension(OTHER)[0] == "success"
+        agent.turn()
+        told = [event for event in agent.events(Op.STATUS_PROCESSING) if event["Name"] == ECHO]
+        assert [event["OperationSuccess"] for event in told] == [False], "and not in every turn"
+        assert any(each in told[0]["Message"] for each in why.split("|"))
     agent.new_status()
     assert agent.extension(ECHO)[0] == "success"
 
@@ -162,13 +176,13 @@ WILD: dict[str, bytes] = {
 
 @pytest.mark.parametrize("kind", WILD)
 def test_wild_status_is_reported_within_bounds(agent: RootedAgent, kind: str) -> None:
-    plant_status(agent, content(WILD[kind]))
-    document = agent.new_status()
-    assert agent.extension(ECHO)[0] == "success"
-    assert agent.extension(OTHER)[0] == "success"
-    assert len(json.dumps(document["aggregateStatus"])) < LARGEST_WITH_SUBSTATUSES
-    kept = agent.paths.history.rglob("waagent_status.json")
-    assert json.loads(max(kept).read_bytes()) == document
+    with planted(status_file(agent), content(WILD[kind])):
+        document = agent.new_status()
+        assert agent.extension(ECHO)[0] == "success"
+        assert agent.extension(OTHER)[0] == "success"
+        assert len(json.dumps(document["aggregateStatus"])) < LARGEST_WITH_SUBSTATUSES
+        kept = max(agent.paths.history.rglob("waagent_status.json"))
+        assert json.loads(kept.read_bytes()) == document
 
 
 def test_statuses_nobody_may_read_are_reported_and_the_other_handlers_are_whole(
@@ -200,21 +214,29 @@ STORED: dict[str, Plant] = {
 
 @pytest.mark.parametrize("kind", STORED)
 def test_stored_status_that_cannot_be_read_leaves_out_only_its_handler(
-    agent: RootedAgent, kind: str
+    agent: RootedAgent, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
-    path = agent.handler(ECHO) / "config" / "HandlerStatus"
-    good = path.read_bytes()
-    path.unlink()
-    STORED[kind](path)
-    agent.new_status()
-    assert agent.extension(OTHER)[0] == "success"
-    (said,) = agent.events(Op.REPORT_STATUS)
-    assert said["Message"].startswith(f"Cannot report {ECHO}: ")
-    assert "HandlerStatus" in said["Message"]
-    path.rmdir() if path.is_dir() else path.unlink()
-    path.write_bytes(good)
+    agent.fabric.platform.change()
+    agent.turn()  # it is told once for each goal state
+    with planted(agent.handler(ECHO) / "config" / "HandlerStatus", STORED[kind]):
+        agent.new_status()
+        assert agent.extension(OTHER)[0] == "success"
+        (said,) = (text for text in caplog.messages if text.startswith(f"Cannot report {ECHO}: "))
+        assert "HandlerStatus" in said
     agent.new_status()
     assert agent.extension(ECHO)[0] == "success"
+
+
+def test_handler_that_cannot_be_reported_is_told_of_by_an_event(tmp_path: Path) -> None:
+    with Fabric(Vm(has_certificates=False)) as fabric:
+        fabric.portal.put_extension(echo_extension(secret=None))
+        agent = RootedAgent(tmp_path, fabric).start()
+        agent.turn()
+        with planted(agent.handler(ECHO) / "config" / "HandlerStatus", content(b"{garbage")):
+            agent.turn(2)
+        (said,) = agent.events(Op.REPORT_STATUS)
+        assert said["Message"].startswith(f"Cannot report {ECHO}: cannot read HandlerStatus: ")
+        assert said["Name"] == ECHO
 
 
 BEATS: dict[str, tuple[Plant, str]] = {
@@ -230,32 +252,35 @@ BEATS: dict[str, tuple[Plant, str]] = {
 }
 
 
+GOOD_BEAT = (
+    b'[{"version": 1.0, "heartbeat": {"status": "Ready", "code": 0,'
+    b' "formattedMessage": {"lang": "en-US", "message": "beats"}}}]'
+)
+
+
 @pytest.mark.parametrize("kind", BEATS)
 def test_heartbeat_that_cannot_be_read_is_reported_and_stops_nothing(
     agent: RootedAgent, kind: str
 ) -> None:
     plant, why = BEATS[kind]
     manifest = agent.handler(ECHO) / "HandlerManifest.json"
-    manifest.write_text(
-        manifest.read_text().replace('"reportHeartbeat": false', '"reportHeartbeat": true')
-    )
+    told = manifest.read_text().replace('"reportHeartbeat": false', '"reportHeartbeat": true')
     beat = agent.handler(ECHO) / "heartbeat.log"
-    plant(beat)
-    began = time.monotonic()
-    agent.turn()
-    agent.new_status()
-    assert time.monotonic() - began < 3
-    item = agent.item(ECHO)
-    assert item["status"] == "NotReady"
-    assert why in item["formattedMessage"]["message"]
-    assert agent.extension(ECHO)[0] == "success", "that is the extension's own word"
-    assert agent.item(OTHER)["status"] == "Ready"
-    beat.rmdir() if beat.is_dir() else beat.unlink()
-    good = {"status": "Ready", "code": 0, "formattedMessage": {"lang": "en", "message": "beats"}}
-    beat.write_text(json.dumps([{"version": 1.0, "heartbeat": good}]))
-    agent.new_status()
-    assert agent.item(ECHO)["status"] == "Ready"
-    assert agent.item(ECHO)["formattedMessage"]["message"] == "beats"
+    with planted(manifest, content(told.encode())):
+        with planted(beat, plant):
+            began = time.monotonic()
+            agent.turn()
+            agent.new_status()
+            assert time.monotonic() - began < SOON_S
+            item = agent.item(ECHO)
+            assert item["status"] == "NotReady"
+            assert why in item["formattedMessage"]["message"]
+            assert agent.extension(ECHO)[0] == "success", "that is the extension's own word"
+            assert agent.item(OTHER)["status"] == "Ready"
+        with planted(beat, content(GOOD_BEAT)):
+            agent.new_status()
+            assert agent.item(ECHO)["status"] == "Ready"
+            assert agent.item(ECHO)["formattedMessage"]["message"] == "beats"
 
 
 EVENT = {
@@ -290,6 +315,7 @@ def test_hostile_event_files_are_told_of_by_name_removed_and_the_good_ones_sent(
     for _ in range(3):
         assert collector.turn()
     assert [path.name for path in folder.iterdir()] == ["12.json"]
+    (folder / "12.json").rmdir()
     for _ in range(3):
         assert sender.turn()
         assert collector.turn()
@@ -329,6 +355,8 @@ def test_events_folder_that_is_a_link_is_not_followed_and_the_next_handlers_are_
     assert any("the good one" in text for text in texts)
     assert not any("not an extension's" in text for text in texts)
     assert (precious / "1.json").exists()
+    (logs / ECHO / "events").unlink()
+    (logs / ECHO / "events").mkdir()
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"[" * 100_000, b"[]", b"7", b'{"onHold": {}}'])

@@ -12,7 +12,8 @@ from tests.fabric.model import FAST_TRACK_ON
 from tests.support.agent import RootedAgent
 from waagent.core.events import Op
 
-TURNS_OF_AN_HOUR = 600
+PERIOD_S = 30
+TURNS_OF_AN_HOUR = 3600 // PERIOD_S
 Shape = dict[str, tuple[int, int, int]]
 
 
@@ -48,7 +49,8 @@ def test_idle_hour_writes_only_the_hours_summary_and_asks_only_for_news(
 ) -> None:
     fabric.platform.set_fast_track(FAST_TRACK_ON)
     fabric.portal.set_goal(lambda goal: goal)
-    agent = RootedAgent(tmp_path, fabric).start()
+    conf = f"Extensions.GoalStatePeriod={PERIOD_S}\n"
+    agent = RootedAgent(tmp_path, fabric, conf=conf).start()
     agent.turn(2)
     assert agent.extension(ECHO)[0] == "success"
     before, since, began = shape(tmp_path), agent.now, agent.clock.now()
