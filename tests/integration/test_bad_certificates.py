@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+from collections.abc import Iterator
 from typing import Any, Callable
 
 import pytest
@@ -11,7 +12,7 @@ from asn1crypto import pkcs12
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from tests.fabric import ECHO
+from tests.fabric import ECHO, Fabric
 from tests.fabric.certificates import AES, PKCS1, envelope, issue, issue_set, pfx
 from tests.fabric.documents import render_certificates
 from tests.fabric.faults import SPOIL, Fault
@@ -19,6 +20,25 @@ from tests.support.agent import RootedAgent
 from waagent.core.events import Op
 
 Body = Callable[[RootedAgent], bytes]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RootedAgent]:
+    """The agent of a machine with an extension that has opened its protected settings."""
+    with Fabric() as fabric:
+        one = RootedAgent(tmp_path_factory.mktemp("machine"), fabric).start()
+        one.turn()
+        assert one.extension(ECHO)[0] == "success"
+        yield one
+
+
+@pytest.fixture
+def agent(shared: RootedAgent) -> RootedAgent:
+    """That agent, with nothing said yet."""
+    shared.fabric.clear_faults()
+    for path in shared.paths.events.glob("*.tld"):
+        path.unlink()
+    return shared
 
 
 def transport_certificate(agent: RootedAgent) -> x509.Certificate:
@@ -105,10 +125,11 @@ def test_certificates_that_cannot_be_opened_cost_only_themselves(
     assert "echo=second" in agent.extension(ECHO)[2]
     assert {name: agent.lib(name).read_bytes() for name in keys} == keys
     agent.fabric.clear_faults()
-    agent.fabric.platform.rotate_certificates()
-    agent.fabric.portal.update_settings(ECHO, {"echo": "third"}, {"secret": "for the new key"})
+    agent.fabric.portal.update_settings(ECHO, {"echo": "third"}, {"secret": "after that"})
+    since = agent.now
     agent.new_status()
-    assert agent.extension(ECHO)[0] == "success"
+    assert agent.requests("wire.certificates", since) == 1
+    assert len(agent.session.store.current().certificates) == 2
     assert "echo=third" in agent.extension(ECHO)[2]
 
 
