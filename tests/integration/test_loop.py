@@ -197,6 +197,7 @@ def test_sigterm_ends_the_child_within_two_seconds_and_leaves_no_thread(
         for child in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()  # the extension's command: it outlives us, as it does a service's stop
+        signal.set_wakeup_fd(-1)
         for number, handler in handlers.items():
             signal.signal(number, handler)
     assert took_s < 2

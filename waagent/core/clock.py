@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import signal
 import time
 from datetime import datetime, timezone
 from typing import Optional, Protocol
@@ -36,6 +37,14 @@ class Stop:
         self._own_the_pipe()
         if self._writer >= 0:
             os.write(self._writer, b"x")
+
+    def wake_on_signals(self) -> None:
+        """Have the kernel's own handler write to our pipe, for the main thread.
+
+        Python runs its handlers between two of its steps: a signal that comes just before the
+        wait begins would otherwise be heard only when the wait is over.
+        """
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
 
     def is_set(self) -> bool:
         """Whether somebody asked to stop."""

@@ -18,5 +18,6 @@ def stop_on(stop: Stop, numbers: Iterable[signal.Signals] = TERMINATION) -> None
     def handle(_number: int, _frame: Optional[FrameType]) -> None:
         stop.set()
 
+    stop.wake_on_signals()
     for number in numbers:
         signal.signal(number, handle)

@@ -172,6 +172,7 @@ def test_stop_set_in_a_signal_handler_ends_the_wait(stop: Stop) -> None:
         assert SystemClock().wait(stop, LONG_S) is True
         thread.join()
     finally:
+        signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGUSR1, before)
 
 

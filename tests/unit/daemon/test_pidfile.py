@@ -63,14 +63,15 @@ def test_free_pid_file_is_written_without_a_newline(tmp_path: Path) -> None:
         "\0\0\0",
         "77\0",
         "99",
-        OURS,
-        f"{OURS}\n",
+        "{OURS}",
+        "{OURS}\n",
     ],
     ids=repr,
 )
 def test_pid_file_that_names_no_other_daemon_is_stale(tmp_path: Path, content: str) -> None:
     daemons = {f"/proc/{pid}/cmdline": DAEMON for pid in ("0", "7", OURS)}
-    guest = Machine(files={PID_FILE: content, **daemons}).boot(tmp_path)
+    stale = content.replace("{OURS}", OURS)
+    guest = Machine(files={PID_FILE: stale, **daemons}).boot(tmp_path)
     assert claim(guest) is None
     assert guest.file(PID_FILE) == OURS
 
