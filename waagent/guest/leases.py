@@ -39,7 +39,9 @@ def parse_dhclient(text: str, now: datetime) -> Optional[str]:
         else:
             match = _DHCLIENT_OPTION.match(line)
             if match:
-                endpoint = _address(match[1].replace(":", "").replace(" ", ""))
+                # dhclient writes each byte in as few digits as it needs.
+                parts = re.split(r"[:\s]+", match[1].strip())
+                endpoint = _address("".join(part.zfill(2) for part in parts))
     return found
 
 

@@ -34,7 +34,7 @@ def test_dhclient_sample_names_the_last_lease_that_has_not_expired() -> None:
     ("text", "expected"),
     [
         (lease(expire="never") + lease("a8:3f:81:11", "4 2015/01/01 00:00:00"), "168.63.129.16"),
-        (lease() + lease("1:2:3:4"), "168.63.129.16"),
+        (lease() + lease("a:1:2:3"), "10.1.2.3"),
         (lease() + lease("0a:00:00:01"), "10.0.0.1"),
         (lease(expire="epoch 1900000000"), "168.63.129.16"),
         (lease(expire="epoch 1000000000"), None),
