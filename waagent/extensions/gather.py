@@ -171,12 +171,10 @@ def _with_heartbeat(reported: Reported, stored: StoredStatus, clock: Clock) -> S
     try:
         beat = read_heartbeat(home, clock.now())
     except ExtensionError as error:
-        if not reported.is_disallowed:
-            write_stored_status(
-                home,
-                StoredStatus(NOT_READY, int(ExtensionCode.UNKNOWN), error.for_fabric()),
-                is_multi_config=reported.handler.is_multi_config,
-            )
+        silent = StoredStatus(NOT_READY, int(ExtensionCode.UNKNOWN), error.for_fabric())
+        # Told once: an idle machine whose handler stays silent leaves the disk alone.
+        if not reported.is_disallowed and silent != stored:
+            write_stored_status(home, silent, is_multi_config=reported.handler.is_multi_config)
         return stored
     if not reported.is_disallowed:
         message = stored.message if beat.message is None else beat.message

@@ -74,6 +74,16 @@ def test_malformed_heartbeat_is_stored_as_such(world: World, document: Any) -> N
     assert (message or "").startswith("[ExtensionError] Malformed heartbeat file: ")
 
 
+def test_heartbeat_that_stays_away_is_stored_once(world: World) -> None:
+    """An idle machine leaves the disk alone."""
+    reported(world)
+    stored = world.home("1.0.0").stored_status
+    before = stored.stat()
+    assert reported(world)[0] == "NotReady"
+    after = stored.stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
 def test_heartbeat_of_a_refused_handler_is_only_added_to_the_message(world: World) -> None:
     """Its status word stays."""
     beat(world, heartbeat("ready", "alive"))
