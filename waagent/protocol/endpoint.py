@@ -77,6 +77,7 @@ class Detection:
         self._profile = profile
         self._transport = transport
         self._skips_leases = False
+        self._has_keys = False
 
     def run(self, *, with_goal_state: bool) -> Session:
         """The session with the wire server found, transport keys made, its address saved.
@@ -101,9 +102,7 @@ class Detection:
         try:
             # The key takes its time, above all on small machines: it is made while we ask.
             with ThreadPoolExecutor(max_workers=1) as pool:
-                keys = pool.submit(
-                    make_transport_keys, self._context.paths, self._context.system.clock
-                )
+                keys = pool.submit(self._make_keys)
                 self._check_versions(session)
                 keys.result()
             if with_goal_state:
@@ -116,6 +115,12 @@ class Detection:
         files.write(self._context.paths.endpoint, endpoint)
         files.write(self._context.paths.protocol, PROTOCOL)
         return session
+
+    def _make_keys(self) -> None:
+        """Once in a search, however many attempts it takes."""
+        if not self._has_keys:
+            make_transport_keys(self._context.paths, self._context.system.clock)
+            self._has_keys = True
 
     def _check_versions(self, session: Session) -> None:
         versions = parse_versions(session.wire.fetch_versions())
