@@ -20,7 +20,13 @@ from tools.interpreters import find_interpreters
 
 LINTED = ("waagent", "tests", "tools", "setup.py", "bin/waagent")
 UNIT = ("tests/unit", "tests/emulator")
-PACKAGE_USERS = ("tests/unit/core", "tests/unit/protocol")
+PACKAGE_USERS = (
+    "tests/unit/protocol",
+    "tests/unit/core/test_http.py",
+    "tests/unit/core/test_http_routes.py",
+    "tests/unit/core/test_http_floods.py",
+    "tests/unit/core/test_xml.py",
+)
 # Whole machines, and thousands of mutated documents: one interpreter is enough for these, since
 # what differs between interpreters and packages is found by the others.
 ONCE = ("tests/e2e", "tests/fuzz")
