@@ -23,50 +23,69 @@ CABLE = "fabric0"
 NIC = "eth0"
 
 
+LayCable = Callable[[NetworkNamespace], None]
+
+
 class Azure:
-    """The fabric on its real addresses, with a DHCP server on the cable to the guest."""
+    """The fabric on its real addresses, with a DHCP server on the cable to the guest.
+
+    `lay_cable` makes the interface `CABLE` in Azure's network, with the guest at its other end.
+    """
 
     def __init__(
         self,
         vm: Vm,
+        lay_cable: LayCable,
         *,
-        guest_pid: int,
         option_245: bool = True,
         listener: Optional[Callable[[Entry], None]] = None,
     ) -> None:
-        self._network = NetworkNamespace()
+        self.network = NetworkNamespace()
         try:
-            self._lay_cable(guest_pid, vm.identity.mac_address)
-            self.fabric = self._network.call(lambda: _open_fabric(vm, listener))
+            self._open_network(lay_cable)
+            self.fabric = self.network.call(lambda: _open_fabric(vm, listener))
             lease = Lease(
                 address=vm.identity.private_ip,
                 router=ROUTER,
                 wire_server=WIRE_HOST if option_245 else None,
                 routes=tuple(HostRoute(f"{host}/32", ROUTER) for host in (WIRE_HOST, IMDS_HOST)),
             )
-            self.dhcp = self._network.call(lambda: DhcpServer(CABLE, lease, self.fabric.journal))
+            self.dhcp = self.network.call(lambda: DhcpServer(CABLE, lease, self.fabric.journal))
         except BaseException:
-            self._network.close()
+            self.network.close()
             raise
-        self._network.call(self.fabric.start)
+        self.network.call(self.fabric.start)
         self.dhcp.start()
 
     def close(self) -> None:
         """Close every port; the network goes with the last of them."""
         self.dhcp.stop()
         self.fabric.stop()
-        self._network.close()
+        self.network.close()
 
-    def _lay_cable(self, guest_pid: int, mac: str) -> None:
-        run = self._network.run
+    def _open_network(self, lay_cable: LayCable) -> None:
+        run = self.network.run
         run("ip", "link", "set", "lo", "up")
         for address in (WIRE_HOST, IMDS_HOST, STORAGE_ADDRESS):
             run("ip", "address", "add", f"{address}/32", "dev", "lo")
-        colons = ":".join(mac[i : i + 2] for i in range(0, 12, 2)).lower()
-        peer = ("peer", "name", NIC, "address", colons, "netns", str(guest_pid))
-        run("ip", "link", "add", CABLE, "type", "veth", *peer)
+        lay_cable(self.network)
         run("ip", "address", "add", f"{ROUTER}/24", "dev", CABLE)
         run("ip", "link", "set", CABLE, "up")
+
+
+def cable_to_process(guest_pid: int, mac: str) -> LayCable:
+    """A virtual Ethernet pair into the network namespace of a process."""
+
+    def lay(network: NetworkNamespace) -> None:
+        peer = ("peer", "name", NIC, "address", colons(mac), "netns", str(guest_pid))
+        network.run("ip", "link", "add", CABLE, "type", "veth", *peer)
+
+    return lay
+
+
+def colons(mac: str) -> str:
+    """A MAC address as Linux writes it."""
+    return ":".join(mac[i : i + 2] for i in range(0, 12, 2)).lower()
 
 
 def _open_fabric(vm: Vm, listener: Optional[Callable[[Entry], None]]) -> Fabric:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Callable, Optional
 
-from tests.demo.azure import NIC, ROUTER, Azure, render_hosts
+from tests.demo.azure import NIC, ROUTER, Azure, cable_to_process, render_hosts
 from tests.demo.blocks import held_images
 from tests.demo.namespaces import await_link
 from tests.demo.plan import CHECKOUT, DRIVE, GuestPlan
@@ -235,7 +235,10 @@ class Guest:
         self._first = FirstProcess(plan)
         self._first.await_up()
         self._azure = Azure(
-            self.vm, guest_pid=self.pid, option_245=self._option_245, listener=self._listener
+            self.vm,
+            cable_to_process(self.pid, self.vm.identity.mac_address),
+            option_245=self._option_245,
+            listener=self._listener,
         )
         self._configure_network()
 
