@@ -183,8 +183,7 @@ def tell(guest: Guest, private_key: str, narrator: Narrator) -> int:
         print("\nWhat it did, by disk, processes and journal", flush=True)
         for finding in findings:
             misses += not finding.good
-            verdict = "ok" if finding.good else "MISS"
-            print(f"  {verdict:<5}{finding.what:<43}{finding.seen}"[:160])
+            print(finding.render())
         print(flush=True)
         restart(guest, narrator, daemon)
     if guest.fabric.violations:

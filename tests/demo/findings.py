@@ -7,31 +7,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Callable
 
 from tests.demo.guest import DAEMON_OUTPUT, Guest
 from tests.fabric import ECHO
 from tests.fabric.emulator import handler_items
 from tests.fabric.media import OvfMedia
+from tests.support.findings import Finding, Look, look_at
 
 LIB = "/var/lib/waagent"
 SECRET = "/run/secret"
 PROTECTED = "fabric secret"
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at, and whether it is as it should be."""
-
-    what: str
-    good: bool
-    seen: str
-
-
 def find_out(guest: Guest, private_key: str) -> Iterator[Finding]:
     """Look at everything; one that cannot be looked at is not good."""
-    looks: tuple[tuple[str, Callable[[], tuple[bool, str]]], ...] = (
+    looks: tuple[Look, ...] = (
         ("the name is set", lambda: _hostname(guest)),
         ("the user may use sudo with the password", lambda: _password(guest)),
         ("the user may log in with the key", lambda: _ssh(guest, private_key)),
@@ -46,12 +36,7 @@ def find_out(guest: Guest, private_key: str) -> Iterator[Finding]:
         ("an init is above, and two processes run", lambda: _processes(guest)),
         ("no request broke the protocol", lambda: _protocol(guest)),
     )
-    for what, look in looks:
-        try:
-            good, seen = look()
-        except (OSError, KeyError, IndexError, ValueError) as e:
-            good, seen = False, f"{type(e).__name__}: {e}"
-        yield Finding(what, good, " ".join(seen.split()))
+    return look_at(looks)
 
 
 def prepare(guest: Guest) -> None:

@@ -2,7 +2,8 @@
 
 It reads what an extension is promised: HandlerEnvironment.json, its settings file, certificates.
 Public settings: `echo` (the text to repeat), `exit` (the code of enable), `pause` (seconds that
-enable takes), `status` (what it reports), `silent` (write no status).
+enable takes), `status` (what it reports), `silent` (write no status), `leave` (seconds that a process
+which it leaves behind lives).
 """
 
 from __future__ import annotations
@@ -88,6 +89,8 @@ fi
 
 pause=$(number_of pause "$settings")
 [ -z "$pause" ] || sleep "$pause"
+leave=$(number_of leave "$settings")
+[ -z "$leave" ] || setsid sleep "$leave" >/dev/null 2>&1 &
 code=$(number_of exit "$settings")
 status=$(text_of status "$settings")
 if [ -z "$status" ]; then

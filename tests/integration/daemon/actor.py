@@ -7,6 +7,7 @@ what the command imports, and no more: its memory is measured.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -68,6 +69,12 @@ class Boots:
             raise ValueError("a defect")
         if outcome == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
+        if outcome == "hang and tell":
+            log = logging.getLogger("waagent.boot")
+            log.debug("of no interest")
+            log.info("Looking for the fabric")
+            log.warning("No answer from %s\nbut more of it", "https://store/x?sig=secret%3D&se=1")
+            signal.pause()
         if outcome == "hang":
             print("hanging", flush=True)
             signal.pause()

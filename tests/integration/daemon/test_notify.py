@@ -36,7 +36,37 @@ def test_status_says_what_the_daemon_does(tmp_path: Path, manager: Systemd) -> N
         child = int(status.rpartition("process ")[2])
         assert Path(f"/proc/{child}/stat").exists()
         daemon.end()
-        assert manager.hear_until("STOPPING=1")[-1] == "STOPPING=1"
+        heard = manager.hear_until("STOPPING=1")
+        assert heard[-1] == "STOPPING=1\nSTATUS=Stopping"
+
+
+def test_status_says_what_the_boot_helper_does(tmp_path: Path, manager: Systemd) -> None:
+    boots = ["hang and tell"]
+    with DaemonProcess(tmp_path, boots=boots, environment=manager.environment) as daemon:
+        heard = manager.hear_until("STATUS=Preparing this machine: No answer from")
+        assert heard[-1].endswith(" https://store/x?sig=<redacted>")
+        assert all(line.count("\n") == 0 for line in heard)
+        assert "of no interest" not in " ".join(heard)
+        daemon.end()
+        assert manager.hear_until("STOPPING=1")[-1] == "STOPPING=1\nSTATUS=Stopping"
+
+
+@pytest.mark.parametrize(
+    ("boots", "child", "status"),
+    [
+        (["fail"], dies(0), "STATUS=Trying again in 15 s: cannot prepare this machine"),
+        (["done"], dies(1), "STATUS=The agent ended after "),
+        (["taken over"], dies(0), "STATUS=System Center VMM sets this machine up"),
+    ],
+)
+def test_status_says_why_the_daemon_waits(
+    tmp_path: Path, manager: Systemd, boots: list[str], child: str, status: str
+) -> None:
+    with DaemonProcess(
+        tmp_path, boots=boots, child=child, environment=manager.environment, in_hurry=False
+    ) as daemon:
+        assert manager.hear_until(status)
+        daemon.end()
 
 
 def test_status_says_that_the_agent_is_disabled(tmp_path: Path, manager: Systemd) -> None:

@@ -1,0 +1,36 @@
+"""What a demonstration looked at, one line each: what, whether it is as it should be, what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Callable
+
+WIDTH = 160
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at, and whether it is as it should be."""
+
+    what: str
+    good: bool
+    seen: str
+
+    def render(self) -> str:
+        """One line of a table; a miss is shown whole."""
+        line = f"  {'ok' if self.good else 'MISS':<5}{self.what:<46}{self.seen}"
+        return line[:WIDTH] if self.good else line
+
+
+Look = tuple[str, Callable[[], tuple[bool, str]]]
+
+
+def look_at(looks: Sequence[Look], *expected: type[Exception]) -> Iterator[Finding]:
+    """Look at everything; what cannot be looked at, for one of the expected reasons, is not good."""
+    for what, look in looks:
+        try:
+            good, seen = look()
+        except (OSError, LookupError, ValueError, *expected) as e:
+            good, seen = False, f"{type(e).__name__}: {e}"
+        yield Finding(what, good, " ".join(seen.split()))

@@ -1,0 +1,94 @@
+"""`make vm`: every scenario in a real virtual machine, told as a table. The code is 1 on any miss."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Optional
+
+from tests.vm import scenarios
+from tests.vm.agents import choose_agent
+from tests.vm.lab import Lab, make_person
+from tests.vm.qemu import MachineFailed
+from tests.vm.roots import DebianRoot, GivenRoot, Root, find_cache
+from tests.vm.shell import BuildFailed
+
+
+def find_scenarios(names: Iterable[str]) -> list[ModuleType]:
+    """The modules of the scenarios that were asked for, or all."""
+    known = sorted(m.name for m in pkgutil.iter_modules(scenarios.__path__))
+    wanted = list(names) or known
+    for name in wanted:
+        if name not in known:
+            raise SystemExit(f"cannot find the scenario {name}; there are {', '.join(known)}")
+    return [importlib.import_module(f"{scenarios.__name__}.{name}") for name in wanted]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The accepted command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.vm", description=__doc__)
+    parser.add_argument("--suite", default="bookworm", help="of Debian: bookworm, trixie")
+    parser.add_argument("--root", type=Path, help="another distribution: a folder or a tar file")
+    parser.add_argument("--family", default="debian", help="which one that is, as `make install`")
+    parser.add_argument("--agent", default="ours", help="ours, debian, source, or a .deb")
+    parser.add_argument("scenario", nargs="*", help="all, if none is named")
+    return parser
+
+
+def play(lab: Lab, scenario: ModuleType) -> int:
+    """Play a scenario and print what was found; the number of misses."""
+    name = scenario.__name__.rpartition(".")[2]
+    print(f"\n{name}: {(scenario.__doc__ or '').strip()}", flush=True)
+    started, misses, count = time.monotonic(), 0, 0
+    try:
+        for finding in scenario.play(lab):
+            print(finding.render(), flush=True)
+            misses += not finding.good
+            count += 1
+    except (MachineFailed, BuildFailed, OSError) as e:
+        print(f"  MISS the scenario ended early: {e}", flush=True)
+        misses += 1
+    took = time.monotonic() - started
+    print(f"  {count} looks, {misses} misses, {took:.0f} s", flush=True)
+    return misses
+
+
+def main(argv: Optional[list[str]] = None) -> int:
+    """Build, play, count."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    args = build_parser().parse_args(argv)
+    chosen = find_scenarios(args.scenario)
+    root: Root = GivenRoot(args.root, args.family) if args.root else DebianRoot(args.suite)
+    began = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix="waagent-lab-"))
+    try:
+        base = root.ensure(find_cache())
+        agent = choose_agent(args.agent if not args.root else "source")
+        lab = Lab(base, agent, folder, make_person(folder))
+        print(f"{base.title} with {agent.title}, in QEMU without KVM", flush=True)
+        misses = sum(play(lab, scenario) for scenario in chosen)
+    except BuildFailed as e:
+        print(f"\nFAILED: {e}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted", file=sys.stderr)
+        return 130
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    verdict = f"{misses} misses" if misses else "All well"
+    print(f"\n{verdict}; {time.monotonic() - began:.0f} s")
+    return 1 if misses else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""The agent that an image gets: a package of ours, Debian's own, or a plain `make install`."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional, Protocol
+
+from tests.vm.image import Image
+from tests.vm.roots import INSTALL, Base
+from tests.vm.shell import run
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+# The peer's unit starts on Hyper-V only; a drop-in lifts that, and nothing else of it is touched.
+ON_ANY_HYPERVISOR = """
+mkdir -p /etc/systemd/system/walinuxagent.service.d
+printf '[Unit]\\nConditionVirtualization=\\n' \
+  >/etc/systemd/system/walinuxagent.service.d/any-hypervisor.conf
+"""
+
+
+class Agent(Protocol):
+    """Something that can be installed on a disk."""
+
+    @property
+    def title(self) -> str:
+        """What it is called in tables."""
+        ...
+
+    def install(self, base: Base, image: Image, log: Path) -> None:
+        """Install and enable it on a disk of a base."""
+        ...
+
+
+@dataclass(frozen=True)
+class DebPackage:
+    """A .deb, by apt: so that its dependencies are really those of the distribution.
+
+    `patch` is a shell script that breaks the installed agent on purpose.
+    """
+
+    path: Path
+    patch: Optional[str] = None
+
+    @property
+    def title(self) -> str:
+        """The package's file name."""
+        return self.path.name
+
+    def install(self, base: Base, image: Image, log: Path) -> None:
+        """Install it; only what the base lacks is downloaded."""
+        with tempfile.TemporaryDirectory(prefix="waagent-vm-") as name:
+            shutil.copy(self.path, name)
+            image.change(f"{INSTALL} /mnt/{self.path.name}", given=Path(name), log=log)
+        if self.patch is not None:
+            image.change(self.patch, log=log)
+
+
+@dataclass(frozen=True)
+class DebiansOwn:
+    """The package `waagent` of the distribution; its program is only run, never read."""
+
+    @property
+    def title(self) -> str:
+        """As people know it."""
+        return "Debian's waagent"
+
+    def install(self, base: Base, image: Image, log: Path) -> None:
+        """Install it from the archive."""
+        image.change(f"{INSTALL} waagent\n{ON_ANY_HYPERVISOR}\napt-get clean", log=log)
+
+
+@dataclass(frozen=True)
+class FromSource:
+    """`make install DESTDIR=... FAMILY=...`, for a distribution whose package cannot be built here."""
+
+    @property
+    def title(self) -> str:
+        """What it is."""
+        return "make install"
+
+    def install(self, base: Base, image: Image, log: Path) -> None:
+        """Stage the files, copy them over, and enable the unit."""
+        with tempfile.TemporaryDirectory(prefix="waagent-vm-") as name:
+            words = (f"DESTDIR={name}", f"FAMILY={base.family}")
+            run("make", "-C", str(CHECKOUT), "install", *words, log=log)
+            script = "cp -a /mnt/. / && systemctl enable waagent.service || systemctl enable walinuxagent.service"
+            image.change(script, given=Path(name), log=log)
+
+
+def build_package() -> Path:
+    """`make deb`, and the package that came of it."""
+    done = subprocess.run(
+        ["make", "-C", str(CHECKOUT), "-s", "deb"], stdin=subprocess.DEVNULL, check=False
+    )
+    if done.returncode:
+        raise SystemExit("cannot build the package: make deb failed")
+    return max((CHECKOUT / "dist").glob("waagent_*_all.deb"), key=lambda p: p.stat().st_mtime_ns)
+
+
+def choose_agent(text: str) -> Agent:
+    """`ours`, `debian`, `source`, or the path of a .deb."""
+    if text == "debian":
+        return DebiansOwn()
+    if text == "source":
+        return FromSource()
+    path = build_package() if text == "ours" else Path(text)
+    if not path.is_file():
+        raise SystemExit(f"cannot find the package {path}; AGENT is ours, debian, source or a .deb")
+    return DebPackage(path)
