@@ -2,12 +2,14 @@
 PYTHON ?= python3
 STEPS = format lint types contracts unit integration
 
-.PHONY: help check $(STEPS) environments demo clean
+.PHONY: help check $(STEPS) environments demo install deb clean
 
 help:
 	@echo "make check        all that CI runs short of the VM: $(STEPS)"
 	@echo "make STEP         one of these steps"
 	@echo "make demo         a first boot on a view of this very machine, as root, in namespaces"
+	@echo "make install      the agent on this machine, or below DESTDIR=, as FAMILY= has it"
+	@echo "make deb          dist/waagent_*.deb for Debian, or FAMILY=ubuntu"
 	@echo "make clean        remove what the above made in this folder"
 
 check:
@@ -21,6 +23,14 @@ environments:
 
 demo:
 	@$(PYTHON) tools/demo.py
+
+# AGENT_PYTHON is the interpreter that shall run the agent, PYTHONDIR the folder for its modules.
+install:
+	@$(PYTHON) tools/packaging/install.py --destdir="$(DESTDIR)" --family="$(FAMILY)" \
+		--interpreter="$(AGENT_PYTHON)" --python-dir="$(PYTHONDIR)" --rpm-files="$(RPM_FILES)"
+
+deb:
+	@$(PYTHON) tools/packaging/deb.py "$(FAMILY)"
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,66 @@
+"""`make deb`: the Debian package, in dist/. FAMILY=ubuntu makes Ubuntu's."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from email.utils import formatdate
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tools.apt import ensure_programs
+from tools.packaging.build import DIST, copy_tree, read_epoch, run
+from tools.packaging.families import DEBIAN, UBUNTU
+from tools.packaging.version import PROJECT, read_version
+
+NEEDED = {
+    "dh": "debhelper",
+    "dh_python3": "dh-python",
+    "dpkg-buildpackage": "dpkg-dev",
+    "make": "make",
+}
+SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def assemble(version: str, epoch: int) -> Path:
+    """The tree that dpkg-buildpackage works in."""
+    tree = PROJECT / "build/deb" / f"waagent-{version}"
+    copy_tree(tree)
+    shutil.copytree(tree / "tools/packaging/debian", tree / "debian")
+    template = (tree / "debian/changelog.in").read_text("utf-8")
+    date = formatdate(epoch, localtime=False)
+    text = template.replace("@VERSION@", version).replace("@DATE@", date)
+    (tree / "debian/changelog").write_text(text, "utf-8")
+    (tree / "debian/changelog.in").unlink()
+    return tree
+
+
+def build(family: str) -> Path:
+    """Build the package; says where it is."""
+    ensure_programs(NEEDED, "build a Debian package")
+    version, epoch = read_version(), read_epoch()
+    tree = assemble(version, epoch)
+    # No packages are downloaded: ensure_programs has looked for what the build runs, and nothing
+    # is compiled, so that Debian's compilers (-d: no look for build-essential) are not needed.
+    variables = {"FAMILY": family, "SOURCE_DATE_EPOCH": str(epoch), "PATH": SYSTEM_PATH}
+    run(("dpkg-buildpackage", "-b", "-us", "-uc", "-d"), tree, variables)
+    DIST.mkdir(exist_ok=True)
+    package = DIST / f"waagent_{version}-1_all.deb"
+    shutil.copy2(tree.parent / package.name, package)
+    return package
+
+
+def main(words: Sequence[str]) -> int:
+    """Build for the named family, Debian if none is."""
+    family = words[0] if words and words[0] else DEBIAN.name
+    if family not in (DEBIAN.name, UBUNTU.name):
+        raise SystemExit(f'cannot build a Debian package for "{family}": it is debian or ubuntu')
+    print(f"Built {build(family).relative_to(PROJECT)} for {family}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
