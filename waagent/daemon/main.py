@@ -21,10 +21,12 @@ from waagent.core.commands import Spawn
 from waagent.core.context import Context
 from waagent.core.errors import AgentError, CommandFailed, Exit, describe
 from waagent.core.events import Op
+from waagent.core.redact import redact
 from waagent.core.sockets import notify_service_manager
 from waagent.core.version import AGENT_LONG_NAME, AGENT_NAME, AGENT_VERSION
 from waagent.daemon import child, pidfile
 from waagent.daemon.outcome import DONE, TAKEN_OVER
+from waagent.daemon.phases import Phases
 
 log = logging.getLogger(__name__)
 
@@ -96,15 +98,13 @@ class Daemon:
 
     def _boot_and_supervise(self, console_off: Callable[[], None]) -> None:
         log.info("Run daemon")
-        self._notify("STATUS=Preparing this machine")
-        helper = forked.fork(self._boot)
-        end = child.watch(
-            helper, self._clock, self._context.stop, every_s=self._beat_s, beat=self._beat
-        )
+        self._tell("Preparing this machine")
+        end = self._run_helper()
         if end.code is None:
             raise Exit(0, "Stopped while preparing this machine")
         if end.code == TAKEN_OVER:
             log.info("Exiting")
+            self._tell("System Center VMM sets this machine up")
             self._rest(TAKE_OVER_S)
             raise Exit(0, "This machine is set up by System Center VMM")
         if end.code != DONE:
@@ -112,6 +112,30 @@ class Daemon:
         self._stay_disabled_if_asked()
         console_off()
         self._run_children()
+
+    def _run_helper(self) -> child.End:
+        """Boot in a forked copy, and pass on what it says that it is doing."""
+        phases = Phases()
+        helper = forked.fork(phases.told_by(self._boot))
+        wakes = (phases.listen(),)
+
+        def beat() -> None:
+            self._beat()
+            said = phases.read_last()
+            if said and not self._context.stop.is_set():
+                self._tell(f"Preparing this machine: {said}")
+
+        try:
+            return child.watch(
+                helper,
+                self._clock,
+                self._context.stop,
+                every_s=self._beat_s,
+                beat=beat,
+                wakes=wakes,
+            )
+        finally:
+            phases.close()
 
     def _run_children(self) -> None:
         pause_s = FIRST_PAUSE_S
@@ -123,6 +147,7 @@ class Daemon:
                 pause_s = FIRST_PAUSE_S
                 continue
             log.info("The agent lived %.1f s only; next start in %g s", lived_s, pause_s)
+            self._tell(f"The agent ended after {lived_s:.1f} s, next start in {pause_s:g} s")
             self._rest(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
@@ -144,7 +169,7 @@ class Daemon:
             )
             return 0.0
         log.info("Agent %s launched with command '%s' is successfully running", name, text)
-        self._notify(f"STATUS=Handling extensions with {name}, process {process.pid}")
+        self._tell(f"Handling extensions with {name}, process {process.pid}")
         end = child.watch(
             process, self._clock, self._context.stop, every_s=self._beat_s, beat=self._beat
         )
@@ -168,7 +193,7 @@ class Daemon:
             "To enable VM extensions, also ensure that the VM's osProfile."
             "allowExtensionOperations property is set to true."
         )
-        self._notify(f"STATUS=Disabled by {path}")
+        self._tell(f"Disabled by {path}")
         self._beat()
         while not self._clock.wait(self._context.stop, self._beat_s):
             self._beat()
@@ -195,6 +220,7 @@ class Daemon:
             exc_info=None if isinstance(error, AgentError) else error,
         )
         log.warning("The reason was: %s", describe(error))
+        self._tell(f"Trying again in {RETRY_S:g} s: {describe(error)}")
 
     def _rest(self, seconds: float) -> None:
         """Do nothing for a while, but let systemd know that we live."""
@@ -206,7 +232,13 @@ class Daemon:
             self._beat()
 
     def _beat(self) -> None:
-        self._notify("WATCHDOG=1")
+        """To systemd: we live; or, once we are told to stop, that we do."""
+        is_stopping = self._context.stop.is_set()
+        self._notify("STOPPING=1\nSTATUS=Stopping" if is_stopping else "WATCHDOG=1")
+
+    def _tell(self, status: str) -> None:
+        """To whoever asks systemd for our status: what we are doing."""
+        self._notify(f"STATUS={' '.join(redact(status).split())}")
 
     def _notify(self, state: str) -> None:
         notify_service_manager(self._environment, state)
