@@ -15,7 +15,8 @@ def see_user(machine: Machine, lab: Lab) -> tuple[bool, str]:
     groups = machine.must("id", "-nG", name).strip()
     home = machine.must("stat", "-c", "%a %U:%G", f"/home/{name}").strip()
     _, _, uid, _, _, folder, shell = entry.split(":")
-    good = int(uid) >= 1000 and folder == f"/home/{name}" and shell == "/bin/bash"
+    usual = machine.must("useradd", "-D")
+    good = int(uid) >= 1000 and folder == f"/home/{name}" and f"SHELL={shell}\n" in usual
     good = good and groups == name and home in (f"755 {name}:{name}", f"700 {name}:{name}")
     return good, f"{entry}; groups {groups}; home {home}"
 
@@ -33,7 +34,7 @@ def see_ssh(machine: Machine, lab: Lab) -> tuple[bool, str]:
     """The user logs in from Azure's network with the key; a stranger's key opens nothing."""
     key = ("-i", str(lab.person.private_key))
     done = machine.ssh(lab.person.name, "id -un; uname -n", *key)
-    stranger = machine.ssh(lab.person.name, "id -un", "-i", "/dev/null", "-o", "IdentitiesOnly=yes")
+    stranger = machine.ssh(lab.person.name, "id -un", "-o", "PubkeyAuthentication=no")
     root = machine.ssh("root", "id -un", *key)
     good = done.output.split() == [lab.person.name, lab.media_hostname]
     good = good and "denied" in stranger.errors and "denied" in root.errors

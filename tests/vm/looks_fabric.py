@@ -43,8 +43,8 @@ def see_extension(machine: Machine, lab: Lab) -> tuple[bool, str]:
 
 def see_telemetry(machine: Machine, lab: Lab) -> tuple[bool, str]:
     """Events arrived that say what the agent did."""
-    events = machine.fabric.world.received.events
-    seen = sorted({str(e.get("Operation", e.get("operation"))) for e in events})
+    events = [event["params"] for event in machine.fabric.world.received.events]
+    seen = sorted({event["Operation"] for event in events if "Operation" in event})
     good = {"Provision", "Install", "Enable"} <= set(seen)
     return good, f"{len(events)} events: {', '.join(seen)}"
 

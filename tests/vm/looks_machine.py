@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 
 from tests.vm.lab import Lab
@@ -108,7 +109,8 @@ def see_host_keys(machine: Machine, lab: Lab) -> tuple[bool, str]:
 def see_custom_data(machine: Machine, lab: Lab) -> tuple[bool, str]:
     """Custom data is kept as it was given."""
     seen = machine.read(f"{LIB}/CustomData")
-    return seen == lab.custom_data, f"{LIB}/CustomData: {len(seen)} characters"
+    good = base64.b64decode(seen).decode() == lab.custom_data  # DecodeCustomData=n
+    return good, f"{LIB}/CustomData: {len(seen)} characters"
 
 
 def agent_processes(machine: Machine) -> dict[int, tuple[int, str]]:
@@ -140,7 +142,7 @@ def see_logs(machine: Machine, lab: Lab) -> tuple[bool, str]:
     unit = ("-u", f"{lab.service}.service", "-o", "cat", "--no-pager")
     journal = machine.must("journalctl", *unit).splitlines()
     bad += machine.must("journalctl", *unit, "-p", "warning").splitlines()
-    bad += [line for line in journal if re.search(r"WARNING|ERROR|Traceback|Error", line)]
+    bad += [line for line in journal if re.search(r"WARNING|ERROR|Traceback|Error:", line)]
     twice = [a for a, b in zip(log, log[1:]) if a == b]
     seen = f"{len(log)} lines of log, {len(journal)} of journal"
     return not bad and not twice, "; ".join([seen, *bad[:5], *twice[:2]])

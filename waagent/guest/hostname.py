@@ -61,6 +61,8 @@ def publish_hostname(system: System, name: str, *, record: Path) -> Optional[Net
     configure_dhcp_name(system, name)
     if interface is None or manager is None:
         log.info("Nothing manages the network, so nothing has to be told the host name")
+    elif manager in AT_NEXT_START:
+        log.info("%s says the host name at its next start", manager.value)
     elif not _RENEWALS[manager](system, interface):
         log.warning(
             "Cannot have %s renew the lease of %s: the host name is published at its next renewal",
@@ -214,17 +216,13 @@ def _by_dhcpcd(system: System, interface: Interface) -> bool:
     return _asked(system, "dhcpcd", "--rebind", interface.name)
 
 
-def _at_next_start(_system: System, _interface: Interface) -> bool:
-    return False  # its name is fixed when it starts, and starting it anew costs the address
-
-
+# Their name is fixed when they start, and starting them anew costs the address.
+AT_NEXT_START = frozenset({NetworkDaemon.DHCLIENT, NetworkDaemon.UDHCPC})
 _RENEWALS: dict[NetworkDaemon, Callable[[System, Interface], bool]] = {
     NetworkDaemon.NETWORKD: _by_networkctl,
     NetworkDaemon.NETWORK_MANAGER: _by_nmcli,
     NetworkDaemon.WICKED: _by_wicked,
     NetworkDaemon.DHCPCD: _by_dhcpcd,
-    NetworkDaemon.DHCLIENT: _at_next_start,
-    NetworkDaemon.UDHCPC: _at_next_start,
 }
 
 

@@ -16,7 +16,8 @@ from tests.support.runner import ScriptedRunner, ok
 from waagent.core import files
 from waagent.core.clock import SystemClock
 from waagent.core.commands import ProcessRunner
-from waagent.core.system import MAX_LINKS, System, real_system
+from waagent.core.rooted import MAX_LINKS
+from waagent.core.system import System, real_system
 
 NAMES = st.sampled_from(["a", "b", "c", "d"])
 STEPS = st.one_of(NAMES, st.sampled_from(["..", ".", "", "../..", "missing"]))
