@@ -8,8 +8,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 
 class Command(enum.Enum):
@@ -28,9 +27,11 @@ class Command(enum.Enum):
     SETUP_FIREWALL = "setup-firewall"
 
 
-@dataclass(frozen=True)
-class Options:
-    """A parsed command line; the last command given is the one."""
+class Options(NamedTuple):
+    """A parsed command line; the last command given is the one.
+
+    A dataclass would bring in a good part of the standard library, and `-version` with it.
+    """
 
     command: Command = Command.HELP
     conf_path: Optional[str] = None
@@ -80,7 +81,7 @@ def parse(arguments: Sequence[str]) -> Options:
             continue
         changed = _apply(options, argument.lstrip("-/"))
         if changed is None:
-            return replace(options, command=Command.HELP)
+            return options._replace(command=Command.HELP)
         options = changed
     return options
 
@@ -93,15 +94,15 @@ def child_options(options: Options) -> tuple[str, ...]:
 def _apply(options: Options, word: str) -> Optional[Options]:
     path = _CONF_PATH.match(word)
     if path:
-        return replace(options, conf_path=path.group(1))
+        return options._replace(conf_path=path.group(1))
     for known, meaning in _WORDS:
         if word.startswith(known):
             if isinstance(meaning, Command):
-                return replace(options, command=meaning)
+                return options._replace(command=meaning)
             return _flag(options, meaning)
     address = _FIREWALL.match(word)
     if address:
-        return replace(options, command=Command.SETUP_FIREWALL, firewall_address=address.group(1))
+        return options._replace(command=Command.SETUP_FIREWALL, firewall_address=address.group(1))
     return None
 
 

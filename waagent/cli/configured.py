@@ -6,7 +6,6 @@ A command of a later version is one line in ``RUNNERS``. Source: spec CLI 1.4, 1
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,12 +51,10 @@ class Call:
 
 def run(options: Options, program: str) -> int:
     """Run the command; its exit code. What ends it otherwise is raised."""
-    is_listing = options.command is Command.SHOW_CONFIGURATION
     system = real_system()
     log.set_up(
         prefix=PREFIXES.get(options.command),
         verbose=options.verbose,
-        stdout=not is_listing,
         priorities="JOURNAL_STREAM" in system.environment,
     )
     release = read_release(system)
@@ -65,8 +62,6 @@ def run(options: Options, program: str) -> int:
     machine = Machine(system, release, profile_of(release), str(Path(program).absolute()))
     name = options.conf_path or machine.profile.conf_path
     loaded = read_conf(system.path(name), name)
-    if is_listing:
-        return _show_configuration(loaded.conf)
     runner = RUNNERS.get(options.command)
     if runner is None:
         raise AgentError(
@@ -76,12 +71,9 @@ def run(options: Options, program: str) -> int:
 
 
 def tell_failure(options: Options, error: Exception, *, is_defect: bool = False) -> None:
-    """Log why the command ends, a defect with its traceback; a listing has stderr for it."""
+    """Log why the command ends, a defect with its traceback."""
     text = f"Failed to run '{options.command.value}': {describe(error)}"
-    if options.command is Command.SHOW_CONFIGURATION:
-        sys.stderr.write(f"{text}\n")
-    else:
-        logger.error("%s", text, exc_info=error if is_defect else None)
+    logger.error("%s", text, exc_info=error if is_defect else None)
 
 
 def _prepare(machine: Machine, options: Options, loaded: Loaded) -> Call:
@@ -123,13 +115,6 @@ def _make_log_directory(context: Context) -> None:
         text = f"Exception occurred while creating extension log directory {path}"
         logger.error("%s: %s", text, describe(error))
         context.events.add(Op.LOG, text, success=False, quiet=True)
-
-
-def _show_configuration(conf: Conf) -> int:
-    from waagent.cli.configuration import show_configuration
-
-    sys.stdout.write(show_configuration(conf))
-    return 0
 
 
 def _run_daemon(call: Call) -> int:

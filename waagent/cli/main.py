@@ -1,7 +1,7 @@
 """One command: parse the line, do what it asks for, return its exit code.
 
-What is quick (usage, version) imports nothing that it does not need; what reads the configuration
-and writes the log is in ``configured.py``. Source: spec CLI 1.4 to 1.6.
+Each imports only what it needs, here where it is needed: people and scripts wait for some. What
+writes the log is in ``configured.py``. Source: spec CLI 1.4 to 1.6.
 """
 
 from __future__ import annotations
@@ -26,17 +26,21 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         return 0
     if options.command is Command.VERSION:
         from waagent.cli.show import render_version
-        from waagent.core.system import real_system
+        from waagent.core.rooted import this_machine
 
-        sys.stdout.write(render_version(real_system()))
+        sys.stdout.write(render_version(this_machine()))
         return 0
+    if options.command is Command.SHOW_CONFIGURATION:
+        from waagent.cli.listing import run
+
+        return run(options)
     if options.command is Command.START:
         return _start(program, options)
     return _run(options, program)
 
 
 def _run(options: Options, program: str) -> int:
-    """The commands that read the configuration and write the log.
+    """The commands that write the log.
 
     A process's main may catch everything: what ends it must be told (ARCHITECTURE.md 4.8). An
     operator's command that fails ends with 1; the reference's 0 is a quirk (docs/parity.md).
@@ -63,10 +67,10 @@ def _show_usage(program: str) -> None:
 
 def _exists(path: str) -> bool:
     """Only that; a folder fails later, as a configuration that cannot be read (CLI 1.2)."""
-    from waagent.core.system import real_system
+    from waagent.core.rooted import this_machine
 
     try:
-        return real_system().path(path).exists()
+        return this_machine().path(path).exists()
     except OSError:  # a name that no file system takes
         return False
 

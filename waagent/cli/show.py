@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Optional
 from waagent.cli.arguments import USAGE
 
 if TYPE_CHECKING:
-    from waagent.core.system import System
+    from waagent.core.rooted import Rooted
 
 
-def render_version(system: System) -> str:
+def render_version(system: Rooted) -> str:
     """Three lines; scripts read the first and the third."""
     from waagent.core.version import AGENT_NAME, AGENT_VERSION
     from waagent.guest.release import read_release
@@ -31,7 +31,7 @@ def render_usage(program: str) -> str:
     return f"\n{USAGE.format(argv0=program)}\n\n"
 
 
-def find_running_version(system: System) -> Optional[str]:
+def find_running_version(system: Rooted) -> Optional[str]:
     """The version of an updated agent that runs as ext-handler; ``None`` if none does."""
     from waagent.core import files
     from waagent.core.version import AGENT_NAME

@@ -7,7 +7,6 @@ instead. What the options are is said in the ``conf_*`` modules.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -246,6 +245,8 @@ def _nearest(key: str) -> Optional[str]:
     for known in BY_KEY:
         if known.lower() == key.lower():
             return known
+    import difflib  # most files have no such key
+
     near = difflib.get_close_matches(key[:_LONGEST_SHOWN], BY_KEY, n=1, cutoff=0.85)
     return near[0] if near else None
 

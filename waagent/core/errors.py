@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Optional
 
-from waagent.core.redact import redact
-
 MAX_SHOWN = 4096  # of a command's output in a message: enough to see why, short enough for a log
 
 
@@ -50,6 +48,8 @@ class CommandFailed(AgentError):
     label = "OSUtilError"
 
     def __init__(self, argv: tuple[str, ...], code: int, output: str) -> None:
+        from waagent.core.redact import redact  # whose patterns a quick command need not prepare
+
         self.argv = tuple(redact(word) for word in argv)
         self.code = code
         self.output = redact(output)

@@ -9,7 +9,6 @@ import contextlib
 import errno
 import os
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Optional, Union
@@ -22,6 +21,8 @@ MAX_READ = 16 * 1024 * 1024
 MAX_PREFIX = 40  # of the name in a temporary file's name, which has to fit into 255 bytes
 LABEL = "security.selinux"
 READ_PIECE = 64 * 1024
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Owner = tuple[int, int]
 
@@ -36,7 +37,8 @@ def replacing(
     on an error nothing is left and ``path`` is as it was. A link of that name is replaced and
     never followed: others may have planted it. ``System.path`` is what follows links.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:MAX_PREFIX]}.", dir=path.parent)
+    beside = path.with_name(f".{path.name[:MAX_PREFIX]}.{os.urandom(6).hex()}")
+    descriptor = os.open(beside, _NEW, SECRET)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             if owner is not None:
@@ -46,10 +48,10 @@ def replacing(
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        Path(name).replace(path)
+        beside.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(name).unlink()
+            beside.unlink()
         raise
     _sync_folder(path.parent)
 

@@ -6,7 +6,6 @@ Only for a process that has one thread: the daemon, while it boots (ARCHITECTURE
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
 import signal
@@ -95,6 +94,8 @@ def _die_with_parent(expected_parent: int) -> None:
     for number in signal.valid_signals():
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
+    import ctypes  # only the copy needs it, and goes away with it
+
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != expected_parent:
         os._exit(CRASHED)

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from typing import Optional
 
 from waagent.core.errors import GuestError
-from waagent.core.system import MAX_LINKS, System
+from waagent.core.rooted import MAX_LINKS
+from waagent.core.system import System
 from waagent.guest import selinux
 
 LARGEST = 1024 * 1024

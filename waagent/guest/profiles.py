@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-from waagent.core.system import System
+from waagent.core.rooted import Rooted
 from waagent.guest.profile import (
     DhcpClient,
     HostnameWriter,
@@ -156,7 +156,7 @@ def profile_of(release: Release) -> Profile:
     return GENERIC
 
 
-def network_unit_dir(system: System, profile: Profile) -> str:
+def network_unit_dir(system: Rooted, profile: Profile) -> str:
     """Where units of ours may be written: not below /usr on an image-based system (10.3)."""
     if system.path("/run/ostree-booted").exists():
         return "/etc/systemd/system"

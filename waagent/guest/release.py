@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from waagent.core import files
-from waagent.core.system import System
+from waagent.core.rooted import Rooted
 
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 LIMIT = 64 * 1024
@@ -27,9 +27,11 @@ _CODENAME = re.compile(r"\((\D+)\)|,\s*(\D+)")
 _RUNS = re.compile(r"\d+|[^\W\d_]+")
 
 
-@dataclass(frozen=True)
-class Release:
-    """A distribution: ``debian``, ``12``, ``bookworm``, and its long name."""
+class Release(NamedTuple):
+    """A distribution: ``debian``, ``12``, ``bookworm``, and its long name.
+
+    A dataclass would bring in a good part of the standard library, and `-version` with it.
+    """
 
     name: str
     version: str = ""
@@ -45,7 +47,7 @@ class Release:
         return _padded(mine, length) >= _padded(numbers, length)
 
 
-def read_release(system: System) -> Release:
+def read_release(system: Rooted) -> Release:
     """The distribution of this guest; unknown parts are empty."""
     release = parse_os_release(_read_os_release(system))
     name, codename, full_name = release.name, release.codename, release.full_name
@@ -77,7 +79,7 @@ def _codename(values: Mapping[str, str]) -> str:
     return (match[1] or match[2]).strip() if match else ""
 
 
-def _read_os_release(system: System) -> str:
+def _read_os_release(system: Rooted) -> str:
     for name in OS_RELEASE:
         text = files.read_if_there(system.path(name), limit=LIMIT)
         if text is not None:
