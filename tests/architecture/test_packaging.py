@@ -7,9 +7,12 @@ import re
 import subprocess
 import sys
 from configparser import RawConfigParser
-from pathlib import Path
+
+import pytest
 
 from tests.architecture.source import ROOT, documents
+from tools.packaging.families import FAMILIES, Family
+from tools.packaging.staging import render_template
 from waagent.cli.arguments import Command, parse
 from waagent.core.version import AGENT_VERSION
 
@@ -23,6 +26,7 @@ REQUIRED_DOCUMENTS = (
 )
 PIN = re.compile(r"^([a-z0-9]+)(?:>=|==)([0-9.]+)$")
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+ON_SYSTEMD = [family for family in FAMILIES if family.unit_dir]
 MAKE = re.compile(r"`make ([a-z]+)[^`]*`")
 
 
@@ -33,11 +37,12 @@ def read_setup(*words: str) -> str:
     return done.stdout
 
 
-def read_unit(path: Path) -> RawConfigParser:
-    """A systemd unit."""
+def read_unit(family: Family) -> RawConfigParser:
+    """The systemd unit of a family."""
     parser = RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read(path, encoding="utf-8")
+    template = (ROOT / "init/waagent.service.in").read_text(encoding="utf-8")
+    parser.read_string(render_template(template, family))
     return parser
 
 
@@ -64,25 +69,30 @@ def test_command_is_a_short_program_that_calls_main() -> None:
     assert len([line for line in text.splitlines() if line.strip()]) <= 6
 
 
-def test_systemd_unit_runs_the_installed_daemon() -> None:
+@pytest.mark.parametrize("family", ON_SYSTEMD, ids=lambda f: f.name)
+def test_systemd_unit_runs_the_installed_daemon(family: Family) -> None:
     """Ready is said by the daemon, and what extensions left running is not killed."""
-    unit = read_unit(ROOT / "init/waagent.service")
+    unit = read_unit(family)
     service = dict(unit["Service"])
-    assert service["ExecStart"].split()[-2:] == ["/usr/sbin/waagent", "-daemon"]
+    python, program = family.python, family.program
+    assert service["ExecStart"].split() == [python, "-u", program, "-daemon"]
     assert (service["Type"], service["KillMode"]) == ("notify", "process")
     assert int(service["WatchdogSec"]) > 0
-    assert dict(unit["Install"]) == {"WantedBy": "multi-user.target"}
+    assert unit["Unit"]["ConditionPathExists"] == family.conf_path
+    alias = {"Alias": f"{family.alias}.service"} if family.alias else {}
+    assert dict(unit["Install"]) == {"WantedBy": "multi-user.target", **alias}
 
 
-def test_units_name_commands_that_the_agent_knows() -> None:
+def test_init_scripts_and_units_name_commands_that_the_agent_knows() -> None:
     """Whatever is in init/ and starts the agent."""
-    started = []
-    for path in sorted((ROOT / "init").rglob("*.service")):
-        words = read_unit(path)["Service"]["ExecStart"].split()
-        program = words.index("/usr/sbin/waagent")
-        started += [parse(words[program + 1 :]).command]
-    assert started
-    assert Command.HELP not in started  # what parse makes of a word that it does not know
+    started = {}
+    for path in sorted((ROOT / "init").rglob("*.in")):
+        words = re.findall(r"(?:PROGRAM@?\"?) (-[a-z+-]+)", path.read_text(encoding="utf-8"))
+        started[path.name, path.parent.name] = {parse([word]).command for word in words}
+    assert len(started) == 3
+    assert all(started.values())
+    # what parse makes of a word that it does not know
+    assert not [name for name, commands in started.items() if Command.HELP in commands]
 
 
 def test_documents_that_are_promised_exist() -> None:

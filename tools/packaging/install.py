@@ -13,7 +13,14 @@ if __name__ == "__main__":
 
 from tools.packaging.families import FAMILIES, Family, family_of
 from tools.packaging.rpm_files import render_rpm_files
-from tools.packaging.staging import Choice, plan_files, remove_stale_modules, write_files
+from tools.packaging.service import register_service
+from tools.packaging.staging import (
+    Choice,
+    plan_data,
+    plan_files,
+    remove_stale_modules,
+    write_files,
+)
 
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
@@ -44,6 +51,18 @@ def find_family(word: str) -> Family:
         rows = ", ".join(family.name for family in FAMILIES)
         raise SystemExit(f'cannot install for "{word}": FAMILY is one of {rows}')
     return family_of(word)
+
+
+def install_data(
+    word: str, *, root: Path, module_dir: str, skip: bool = False, register: bool = False
+) -> None:
+    """What setup.py installs beside the modules, for the Python that runs it."""
+    family = find_family(word)
+    if not skip:
+        row = Choice(family, sys.executable, module_dir).row
+        write_files(tuple(plan_data(row)), root)
+    if register and root == Path("/"):
+        register_service(family)
 
 
 def read_arguments(words: Sequence[str]) -> argparse.Namespace:

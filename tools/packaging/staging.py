@@ -7,6 +7,7 @@ rest of this module says which of them are configuration, for package tools that
 from __future__ import annotations
 
 import enum
+import re
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ DOCUMENTS = (
     "docs/limits.md",
     "docs/parity.md",
 )
+VARIABLE = re.compile("@[A-Z]+@")
 # Folders with these names are searched by their Python; any other has to be named to it.
 ON_PATH = ("site-packages", "dist-packages")
 
@@ -149,9 +151,9 @@ def render_template(text: str, row: Family) -> str:
     }
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
-    unknown = sorted({word for word in text.split("@")[1::2] if word.isupper()})
+    unknown = VARIABLE.search(text)
     if unknown:
-        raise SystemExit(f"cannot fill @{unknown[0]}@ in a template: the table has no such value")
+        raise SystemExit(f"cannot fill {unknown[0]} in a template: the table has no such value")
     return text.rstrip("\n") + "\n"
 
 
