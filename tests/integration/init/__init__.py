@@ -1,0 +1,1 @@
+"""What init/ ships, tried with the programs that will read it."""
