@@ -2,7 +2,7 @@
 PYTHON ?= python3
 STEPS = format lint types contracts unit integration
 
-.PHONY: help check $(STEPS) environments demo install deb clean
+.PHONY: help check $(STEPS) environments demo install deb rpm clean
 
 help:
 	@echo "make check        all that CI runs short of the VM: $(STEPS)"
@@ -10,6 +10,7 @@ help:
 	@echo "make demo         a first boot on a view of this very machine, as root, in namespaces"
 	@echo "make install      the agent on this machine, or below DESTDIR=, as FAMILY= has it"
 	@echo "make deb          dist/waagent_*.deb for Debian, or FAMILY=ubuntu"
+	@echo "make rpm          dist/waagent-*.rpm for FAMILY=redhat, fedora, suse, sles or azurelinux"
 	@echo "make clean        remove what the above made in this folder"
 
 check:
@@ -31,6 +32,9 @@ install:
 
 deb:
 	@$(PYTHON) tools/packaging/deb.py "$(FAMILY)"
+
+rpm:
+	@$(PYTHON) tools/packaging/rpm.py --family="$(FAMILY)" --interpreter="$(AGENT_PYTHON)"
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
