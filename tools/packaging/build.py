@@ -62,3 +62,10 @@ def run(argv: Sequence[str], folder: Path, variables: Mapping[str, str]) -> str:
     if done.returncode:
         raise SystemExit(f"{done.stdout}\ncannot run {' '.join(argv)}: code {done.returncode}")
     return done.stdout
+
+
+def keep(package: Path, family: str) -> Path:
+    """Copy a package to dist/, with the family in its name if it does not say it itself."""
+    DIST.mkdir(exist_ok=True)
+    name = package.name.replace(".noarch.", f".{family}.noarch.") if family else package.name
+    return Path(shutil.copy2(package, DIST / name))

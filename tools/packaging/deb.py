@@ -12,7 +12,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tools.apt import ensure_programs
-from tools.packaging.build import DIST, copy_tree, read_epoch, run
+from tools.packaging.build import copy_tree, keep, read_epoch, run
 from tools.packaging.families import DEBIAN, UBUNTU
 from tools.packaging.version import PROJECT, read_version
 
@@ -25,9 +25,9 @@ NEEDED = {
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def assemble(version: str, epoch: int) -> Path:
+def assemble(top: Path, version: str, epoch: int) -> Path:
     """The tree that dpkg-buildpackage works in."""
-    tree = PROJECT / "build/deb" / f"waagent-{version}"
+    tree = top / f"waagent-{version}"
     copy_tree(tree)
     shutil.copytree(tree / "tools/packaging/debian", tree / "debian")
     template = (tree / "debian/changelog.in").read_text("utf-8")
@@ -38,19 +38,15 @@ def assemble(version: str, epoch: int) -> Path:
     return tree
 
 
-def build(family: str) -> Path:
-    """Build the package; says where it is."""
-    ensure_programs(NEEDED, "build a Debian package")
+def build(family: str, top: Path) -> Path:
+    """Build the package in a folder; says where it is."""
     version, epoch = read_version(), read_epoch()
-    tree = assemble(version, epoch)
+    tree = assemble(top, version, epoch)
     # No packages are downloaded: ensure_programs has looked for what the build runs, and nothing
     # is compiled, so that Debian's compilers (-d: no look for build-essential) are not needed.
     variables = {"FAMILY": family, "SOURCE_DATE_EPOCH": str(epoch), "PATH": SYSTEM_PATH}
     run(("dpkg-buildpackage", "-b", "-us", "-uc", "-d"), tree, variables)
-    DIST.mkdir(exist_ok=True)
-    package = DIST / f"waagent_{version}-1_all.deb"
-    shutil.copy2(tree.parent / package.name, package)
-    return package
+    return top / f"waagent_{version}-1_all.deb"
 
 
 def main(words: Sequence[str]) -> int:
@@ -58,7 +54,9 @@ def main(words: Sequence[str]) -> int:
     family = words[0] if words and words[0] else DEBIAN.name
     if family not in (DEBIAN.name, UBUNTU.name):
         raise SystemExit(f'cannot build a Debian package for "{family}": it is debian or ubuntu')
-    print(f"Built {build(family).relative_to(PROJECT)} for {family}")
+    ensure_programs(NEEDED, "build a Debian package")
+    package = keep(build(family, PROJECT / "build/deb"), "")
+    print(f"Built {package.relative_to(PROJECT)} for {family}")
     return 0
 
 

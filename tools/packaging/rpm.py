@@ -1,4 +1,4 @@
-"""`make rpm FAMILY=...`: a package for a family that uses RPM, in dist/, built with any rpmbuild."""
+"""`make rpm FAMILY=...`: a package for a family that uses RPM, in dist/, with any rpmbuild."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tools.apt import ensure_programs
-from tools.packaging.build import DIST, copy_tree, read_epoch, run
+from tools.packaging.build import copy_tree, keep, read_epoch, run
 from tools.packaging.families import AZURELINUX, FEDORA, REDHAT, SLES, SUSE, Family
 from tools.packaging.staging import Choice
 from tools.packaging.version import PROJECT, read_version
@@ -36,23 +36,20 @@ def name_python(row: Family) -> str:
     return f"python3{found[1]}" if row.name in (SUSE.name, SLES.name) else f"python3.{found[1]}"
 
 
-def assemble(version: str) -> Path:
+def assemble(top: Path, version: str) -> None:
     """The folder that rpmbuild works in, with the sources as an archive."""
-    top = PROJECT / "build/rpm"
     shutil.rmtree(top, ignore_errors=True)
     tree = top / f"waagent-{version}"
     copy_tree(tree)
     (top / "SOURCES").mkdir()
     with tarfile.open(top / f"SOURCES/{tree.name}.tar.gz", "w:gz") as archive:
         archive.add(tree, tree.name)
-    return top
 
 
-def build(row: Family) -> Path:
-    """Build the package; says where it is."""
-    ensure_programs(NEEDED, "build an RPM")
+def build(row: Family, top: Path) -> Path:
+    """Build the package in a folder; says where it is."""
     version = read_version()
-    top = assemble(version)
+    assemble(top, version)
     defined = {
         "_topdir": str(top),
         "family": row.name,
@@ -67,11 +64,7 @@ def build(row: Family) -> Path:
     spec = str(top / f"waagent-{version}/tools/packaging/rpm/waagent.spec")
     variables = {"SOURCE_DATE_EPOCH": str(read_epoch()), "PATH": SYSTEM_PATH}
     run(("rpmbuild", "-bb", "--nodeps", *words, spec), top, variables)
-    (made,) = (top / "RPMS/noarch").glob("*.rpm")
-    DIST.mkdir(exist_ok=True)
-    package = DIST / f"waagent-{version}-1.{row.name}.noarch.rpm"
-    shutil.copy2(made, package)
-    return package
+    return top / f"RPMS/noarch/waagent-{version}-1.noarch.rpm"
 
 
 def main(words: Sequence[str]) -> int:
@@ -84,7 +77,9 @@ def main(words: Sequence[str]) -> int:
     if family is None:
         known = ", ".join(FAMILIES)
         raise SystemExit(f'cannot build an RPM for "{wanted.family}": FAMILY is one of {known}')
-    package = build(Choice(family, wanted.interpreter or None).row)
+    ensure_programs(NEEDED, "build an RPM")
+    row = Choice(family, wanted.interpreter or None).row
+    package = keep(build(row, PROJECT / "build/rpm"), row.name)
     print(f"Built {package.relative_to(PROJECT)} for {family.name}")
     return 0
 
