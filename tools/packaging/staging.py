@@ -23,6 +23,7 @@ DOCUMENTS = (
     "docs/configuration.md",
     "docs/debugging.md",
     "docs/limits.md",
+    "docs/packaging.md",
     "docs/parity.md",
 )
 VARIABLE = re.compile("@[A-Z]+@")
