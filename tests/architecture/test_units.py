@@ -10,7 +10,6 @@ import pytest
 from tests.architecture.source import ROOT
 from tools.packaging.families import FAMILIES, Family
 from tools.packaging.staging import render_template
-from waagent.cli.arguments import Command, parse
 from waagent.daemon import child
 
 WITH_UNIT = [family for family in FAMILIES if family.unit_dir]
@@ -41,13 +40,6 @@ def only(values: list[str]) -> str:
     """The one value of a key."""
     assert len(values) == 1
     return values[0]
-
-
-@each_unit
-def test_unit_runs_the_daemon_with_the_family_s_python(family: Family) -> None:
-    python, unbuffered, program, *words = only(unit_of(family)["Service"]["ExecStart"]).split()
-    assert (python, unbuffered, program) == (family.python, "-u", family.program)
-    assert parse(words).command is Command.DAEMON
 
 
 @each_unit
@@ -90,12 +82,10 @@ def test_unit_starts_after_cloud_init_s_network_stage_and_not_after_its_last(
 
 
 @each_unit
-def test_unit_has_the_conditions_and_names_of_its_family(family: Family) -> None:
+def test_unit_is_not_started_where_program_or_configuration_is_missing(family: Family) -> None:
     unit = unit_of(family)
     assert only(unit["Unit"]["ConditionFileIsExecutable"]) == family.program
     assert only(unit["Unit"]["ConditionPathExists"]) == family.conf_path
-    alias = [f"{family.alias}.service"] if family.alias else []
-    assert unit["Install"].get("Alias", []) == alias
 
 
 @each_unit
@@ -114,17 +104,6 @@ def test_slice_is_there_before_all_others_and_has_no_option_that_systemd_removed
     assert parser["Unit"]["DefaultDependencies"] == "no"
     assert parser["Unit"]["Before"] == "slices.target"
     assert not parser.has_option("Slice", "CPUAccounting")
-
-
-@each_script
-def test_script_runs_a_command_that_the_agent_knows(family: Family) -> None:
-    assert family.init_script is not None
-    text = render(family.init_script.kind.value, family)
-    started = re.findall(r'-u "?(?:\$PROGRAM|[\w/.]+)"? (-\w+)', text)
-    assert {parse([word]).command for word in started} <= {Command.DAEMON, Command.START}
-    assert started
-    assert family.program in text
-    assert family.conf_path in text
 
 
 @each_script
