@@ -25,14 +25,18 @@ NEEDED = {
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def assemble(top: Path, version: str, epoch: int) -> Path:
+# The distribution's part of the version, so that one package is not taken for the other.
+REVISIONS = {DEBIAN.name: "1", UBUNTU.name: "1ubuntu1"}
+
+
+def assemble(top: Path, full_version: str, epoch: int) -> Path:
     """The tree that dpkg-buildpackage works in."""
-    tree = top / f"waagent-{version}"
+    tree = top / f"waagent-{full_version}"
     copy_tree(tree)
     shutil.copytree(tree / "tools/packaging/debian", tree / "debian")
     template = (tree / "debian/changelog.in").read_text("utf-8")
     date = formatdate(epoch, localtime=False)
-    text = template.replace("@VERSION@", version).replace("@DATE@", date)
+    text = template.replace("@VERSION@", full_version).replace("@DATE@", date)
     (tree / "debian/changelog").write_text(text, "utf-8")
     (tree / "debian/changelog.in").unlink()
     return tree
@@ -40,19 +44,19 @@ def assemble(top: Path, version: str, epoch: int) -> Path:
 
 def build(family: str, top: Path) -> Path:
     """Build the package in a folder; says where it is."""
-    version, epoch = read_version(), read_epoch()
+    version, epoch = f"{read_version()}-{REVISIONS[family]}", read_epoch()
     tree = assemble(top, version, epoch)
     # No packages are downloaded: ensure_programs has looked for what the build runs, and nothing
     # is compiled, so that Debian's compilers (-d: no look for build-essential) are not needed.
     variables = {"FAMILY": family, "SOURCE_DATE_EPOCH": str(epoch), "PATH": SYSTEM_PATH}
     run(("dpkg-buildpackage", "-b", "-us", "-uc", "-d"), tree, variables)
-    return top / f"waagent_{version}-1_all.deb"
+    return top / f"waagent_{version}_all.deb"
 
 
 def main(words: Sequence[str]) -> int:
     """Build for the named family, Debian if none is."""
     family = words[0] if words and words[0] else DEBIAN.name
-    if family not in (DEBIAN.name, UBUNTU.name):
+    if family not in REVISIONS:
         raise SystemExit(f'cannot build a Debian package for "{family}": it is debian or ubuntu')
     ensure_programs(NEEDED, "build a Debian package")
     package = keep(build(family, PROJECT / "build/deb"), "")
