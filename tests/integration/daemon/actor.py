@@ -52,6 +52,26 @@ class HastyClock(SystemClock):
         return stop is not None and stop.is_set()
 
 
+def tell_and_hang() -> None:
+    """Say what it does, and something secret."""
+    log = logging.getLogger("waagent.boot")
+    log.debug("of no interest")
+    log.info("Looking for the fabric")
+    log.warning("No answer from %s\nbut more of it", "https://store/x?sig=secret%3D&se=1")
+    signal.pause()
+
+
+def talk_to_nobody() -> None:
+    """Say much while the daemon cannot listen."""
+    os.kill(os.getppid(), signal.SIGSTOP)
+    for number in range(1000):
+        logging.getLogger("waagent.boot").info("Number %d %s", number, "x" * 1000)
+    os.kill(os.getppid(), signal.SIGCONT)
+
+
+WORDS = {"hang and tell": tell_and_hang, "talk while nobody listens": talk_to_nobody}
+
+
 class Boots:
     """What each boot does, one after the other; the last one again and again."""
 
@@ -69,12 +89,8 @@ class Boots:
             raise ValueError("a defect")
         if outcome == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
-        if outcome == "hang and tell":
-            log = logging.getLogger("waagent.boot")
-            log.debug("of no interest")
-            log.info("Looking for the fabric")
-            log.warning("No answer from %s\nbut more of it", "https://store/x?sig=secret%3D&se=1")
-            signal.pause()
+        if outcome in WORDS:
+            WORDS[outcome]()
         if outcome == "hang":
             print("hanging", flush=True)
             signal.pause()

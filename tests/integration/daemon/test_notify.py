@@ -51,6 +51,18 @@ def test_status_says_what_the_boot_helper_does(tmp_path: Path, manager: Systemd)
         assert manager.hear_until("STOPPING=1")[-1] == "STOPPING=1\nSTATUS=Stopping"
 
 
+def test_boot_helper_never_waits_for_the_daemon_to_hear_what_it_says(
+    tmp_path: Path, manager: Systemd
+) -> None:
+    boots = ["talk while nobody listens"]
+    with DaemonProcess(tmp_path, boots=boots, environment=manager.environment) as daemon:
+        daemon.until("Number 999 ")
+        heard = manager.hear_until("STATUS=Handling extensions")
+        told = [line for line in heard if "Number" in line]
+        assert max(map(len, told)) < 400
+        daemon.end()
+
+
 @pytest.mark.parametrize(
     ("boots", "child", "status"),
     [

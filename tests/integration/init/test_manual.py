@@ -13,7 +13,7 @@ def test_mandoc_finds_nothing_wrong_with_the_page() -> None:
 
 
 def test_groff_warns_of_nothing_and_shows_every_section() -> None:
-    groff = require("groff", package="groff")
+    groff = require("groff", package="groff-base")
     assert run(groff, "-man", "-ww", "-z", PAGE) == Outcome(0, "")
     shown = run(groff, "-man", "-T", "ascii", "-P", "-c", "-P", "-b", "-P", "-u", PAGE).said
     for heading in ("SYNOPSIS", "COMMANDS", "OPTIONS", "EXIT STATUS", "FILES", "SERVICES"):
