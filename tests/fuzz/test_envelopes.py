@@ -17,7 +17,8 @@ from tests.fabric.certificates import AES, OAEP, envelope
 from tests.fuzz.mutations import mutants
 from tests.support.pfx_files import Lock, certificate, key_der, pfx_file, rsa_key
 from waagent.core.errors import CryptoError
-from waagent.protocol.envelope import Bundle, open_certificates, open_envelope, open_password
+from waagent.protocol.bundle import Bundle
+from waagent.protocol.envelope import open_certificates, open_envelope, open_password
 from waagent.protocol.pfx import open_pfx
 from waagent.protocol.transport import make_transport_certificate
 

@@ -13,7 +13,7 @@ from tests.fabric import ECHO, echo_extension
 from tests.fabric.model import FAST_TRACK_ON
 from tests.support.agent import RootedAgent
 from waagent.core.events import Op
-from waagent.protocol.endpoint import find_saved
+from waagent.protocol.saved_endpoint import find_saved
 
 Damage = Callable[[Path], object]
 

@@ -140,6 +140,9 @@ class World:
         addresses = self.fabric.address_book if self.fabric is not None else {}
         return Context(system, conf, paths, events, Stop(), addresses)
 
+    def prepare(self) -> None:
+        """The transport keys are there already."""
+
     def connect(self) -> Session:
         """The fabric found, and its goal state fetched."""
         if self.fabric is None:
@@ -157,7 +160,7 @@ class World:
 
     def provision(self) -> Optional[Session]:
         """One start of the daemon."""
-        return provision(self.context, self.guest.profile, self.connect)
+        return provision(self.context, self.guest.profile, self)
 
     @property
     def health(self) -> list[tuple[str, Optional[str], Optional[str]]]:

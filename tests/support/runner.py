@@ -8,7 +8,7 @@ from typing import Callable, Optional, Union
 
 import pytest
 
-from waagent.core.commands import CANNOT_START, Child, Result, Spawn
+from waagent.core.commands import CANNOT_START, Begun, Child, Result, Spawn
 from waagent.core.errors import CommandTimedOut
 
 Argv = tuple[str, ...]
@@ -78,6 +78,10 @@ class ScriptedRunner:
             answer.do(argv, stdin or b"")
         return Result(argv, answer.code, answer.stdout, answer.stderr)
 
+    def begin(self, argv: Argv) -> Begun:
+        """See ``waagent.core.commands.Runner``; it counts as run when it is finished."""
+        return _Begun(self, argv)
+
     def start(self, spawn: Spawn) -> Child:
         """No test machine starts children: who needs them has a runner of their own."""
         raise pytest.fail.Exception(f"a child was started that nobody declared: {spawn.argv}")
@@ -101,3 +105,15 @@ class ScriptedRunner:
             raise pytest.fail.Exception(f"{argv} was run {given + 1} times, declared {given}")
         self._given[declared] = given + 1
         return answers[given]
+
+
+@dataclass(frozen=True)
+class _Begun:
+    runner: ScriptedRunner
+    argv: Argv
+
+    def finish(self, stdin: bytes, *, timeout_s: float) -> Result:
+        return self.runner.run(self.argv, stdin=stdin, timeout_s=timeout_s)
+
+    def cancel(self) -> None:
+        """Nothing was started."""

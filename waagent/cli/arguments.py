@@ -25,6 +25,8 @@ class Command(enum.Enum):
     HELP = "help"
     COLLECT_LOGS = "collect-logs"
     SETUP_FIREWALL = "setup-firewall"
+    OPEN_CERTIFICATES = "open-certificates"
+    """Nobody types it: the ext-handler process starts it, see ``protocol/opener.py``."""
 
 
 class Options(NamedTuple):
@@ -40,10 +42,12 @@ class Options(NamedTuple):
     force: bool = False
     full: bool = False
     firewall_address: Optional[str] = None
+    key_path: Optional[str] = None
 
 
 _CONF_PATH = re.compile(r"configuration-path:([\w/.\-]+)", re.ASCII)
 _FIREWALL = re.compile(r"setup-firewall=([\d.]{7,})", re.ASCII)
+_OPENING = f"{Command.OPEN_CERTIFICATES.value}:"
 
 # In the order in which they are tried; the first hit wins for an argument (CLI 1.3).
 _WORDS: tuple[tuple[str, Union[Command, str]], ...] = (
@@ -91,6 +95,11 @@ def child_options(options: Options) -> tuple[str, ...]:
     return (f"-configuration-path:{options.conf_path}",) if options.conf_path else ()
 
 
+def opening_word(key_path: str) -> str:
+    """The word that has certificates opened with the transport key in that file."""
+    return f"-{_OPENING}{key_path}"
+
+
 def _apply(options: Options, word: str) -> Optional[Options]:
     path = _CONF_PATH.match(word)
     if path:
@@ -100,6 +109,9 @@ def _apply(options: Options, word: str) -> Optional[Options]:
             if isinstance(meaning, Command):
                 return options._replace(command=meaning)
             return _flag(options, meaning)
+    if word.startswith(_OPENING):
+        path_text = word[len(_OPENING) :]
+        return options._replace(command=Command.OPEN_CERTIFICATES, key_path=path_text)
     address = _FIREWALL.match(word)
     if address:
         return options._replace(command=Command.SETUP_FIREWALL, firewall_address=address.group(1))
@@ -115,4 +127,5 @@ def _flag(options: Options, name: str) -> Options:
         force=options.force or name == "force",
         full=options.full or name == "full",
         firewall_address=options.firewall_address,
+        key_path=options.key_path,
     )

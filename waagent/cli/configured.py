@@ -6,12 +6,13 @@ A command of a later version is one line in ``RUNNERS``. Source: spec CLI 1.4, 1
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from waagent.cli.arguments import Command, Options, child_options
+from waagent.cli.arguments import Command, Options, child_options, opening_word
 from waagent.core import files, log
 from waagent.core.clock import Stop
 from waagent.core.conf import Conf, Loaded, read_conf
@@ -131,10 +132,21 @@ def _run_daemon(call: Call) -> int:
 
 
 def _run_exthandlers(call: Call) -> int:
+    from waagent.protocol.opener import OpenerBeside
+
+    machine, context = call.machine, call.context
+    word = opening_word(str(context.paths.transport_private))
+    opener = OpenerBeside(context.system, (sys.executable, machine.program, word))
+    opener.stand_by()
     from waagent.exthandlers.main import run
 
-    machine = call.machine
-    return run(call.context, machine.release, machine.profile, checks_parent=not call.options.debug)
+    return run(
+        context,
+        machine.release,
+        machine.profile,
+        checks_parent=not call.options.debug,
+        opener=opener,
+    )
 
 
 def _add_console(call: Call) -> Callable[[], None]:

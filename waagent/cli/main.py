@@ -7,8 +7,8 @@ writes the log is in ``configured.py``. Source: spec CLI 1.4 to 1.6.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Optional
+from collections.abc import Mapping, Sequence
+from typing import Callable, Optional
 
 from waagent.cli.arguments import Command, Options, child_options, parse
 
@@ -19,27 +19,13 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     program = sys.argv[0]
     if options.conf_path is not None and not _exists(options.conf_path):
         sys.stderr.write(f"Error: Configuration file {options.conf_path} does not exist\n")
-        _show_usage(program)
+        _show_usage(program, options)
         return 1
-    if options.command is Command.HELP:
-        _show_usage(program)
-        return 0
-    if options.command is Command.VERSION:
-        from waagent.cli.show import render_version
-        from waagent.core.rooted import this_machine
-
-        sys.stdout.write(render_version(this_machine()))
-        return 0
-    if options.command is Command.SHOW_CONFIGURATION:
-        from waagent.cli.listing import run
-
-        return run(options)
-    if options.command is Command.START:
-        return _start(program, options)
-    return _run(options, program)
+    quick = _QUICK.get(options.command)
+    return _run(program, options) if quick is None else quick(program, options)
 
 
-def _run(options: Options, program: str) -> int:
+def _run(program: str, options: Options) -> int:
     """The commands that write the log.
 
     A process's main may catch everything: what ends it must be told (ARCHITECTURE.md 4.8). An
@@ -59,10 +45,25 @@ def _run(options: Options, program: str) -> int:
     return 1
 
 
-def _show_usage(program: str) -> None:
+def _show_usage(program: str, _options: Options) -> int:
     from waagent.cli.show import render_usage
 
     sys.stdout.write(render_usage(program))
+    return 0
+
+
+def _show_version(_program: str, _options: Options) -> int:
+    from waagent.cli.show import render_version
+    from waagent.core.rooted import this_machine
+
+    sys.stdout.write(render_version(this_machine()))
+    return 0
+
+
+def _show_configuration(_program: str, options: Options) -> int:
+    from waagent.cli.listing import run
+
+    return run(options)
 
 
 def _exists(path: str) -> bool:
@@ -73,6 +74,15 @@ def _exists(path: str) -> bool:
         return this_machine().path(path).exists()
     except OSError:  # a name that no file system takes
         return False
+
+
+def _open_certificates(_program: str, options: Options) -> int:
+    """A part of the ext-handler process's work, see ``protocol/opener.py``."""
+    from waagent.core.rooted import this_machine
+    from waagent.protocol.opener import serve
+
+    path = this_machine().path(options.key_path or "")
+    return serve(path, sys.stdin.buffer, sys.stdout.buffer)
 
 
 def _start(program: str, options: Options) -> int:
@@ -90,3 +100,12 @@ def _start(program: str, options: Options) -> int:
         sys.stderr.write(f"cannot start the daemon: {describe(error)}\n")
         return 1
     return 0
+
+
+_QUICK: Mapping[Command, Callable[[str, Options], int]] = {
+    Command.HELP: _show_usage,
+    Command.VERSION: _show_version,
+    Command.SHOW_CONFIGURATION: _show_configuration,
+    Command.OPEN_CERTIFICATES: _open_certificates,
+    Command.START: _start,
+}

@@ -85,11 +85,24 @@ class Spawn:
     new_session: bool = True
 
 
+class Begun(Protocol):
+    """A command that runs already, and waits for what it is to read."""
+
+    def finish(self, stdin: bytes, *, timeout_s: float) -> Result:
+        """Let it read that, and run to its end; see ``Runner.run``."""
+
+    def cancel(self) -> None:
+        """End it: it is not needed."""
+
+
 class Runner(Protocol):
     """Runs commands; the real one, or a test's that knows what may be asked."""
 
     def run(self, argv: tuple[str, ...], *, stdin: Optional[bytes], timeout_s: float) -> Result:
         """Run to the end; raises ``CommandTimedOut``; a missing program is code -1."""
+
+    def begin(self, argv: tuple[str, ...]) -> Begun:
+        """Start what is to be run to its end later; a missing program is code -1 then."""
 
     def start(self, spawn: Spawn) -> Child:
         """Start and return at once; raises ``CommandFailed`` if it cannot be started."""
@@ -108,24 +121,26 @@ class ProcessRunner:
         pipe open, and is given ``GRACE_S`` to fall silent. What is run here is run to be read, so
         it speaks the C locale; programs of others (``start``) keep the locale of the machine.
         """
+        stream = subprocess.PIPE if stdin is not None else subprocess.DEVNULL
+        return self._begin(argv, stream).finish(stdin or b"", timeout_s=timeout_s)
+
+    def begin(self, argv: tuple[str, ...]) -> Begun:
+        """See ``Runner.begin``."""
+        return self._begin(argv, subprocess.PIPE)
+
+    def _begin(self, argv: tuple[str, ...], stdin: int) -> BegunProcess:
         try:
             process = subprocess.Popen(
                 argv,
-                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env={**self._environment, "LC_ALL": "C"},
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:  # ValueError: a NUL in an argument
-            return Result(argv, CANNOT_START, "", str(error))
-        with Conversation(process, stdin or b"") as conversation:
-            in_time = conversation.hold(time.monotonic() + timeout_s)
-        stdout, stderr = _text(conversation.stdout), _text(conversation.stderr)
-        if not in_time:
-            output = "\n".join(part for part in (stdout.rstrip(), stderr.rstrip()) if part)
-            raise CommandTimedOut(argv, timeout_s, output)
-        return Result(argv, process.returncode, stdout, stderr)
+            return BegunProcess(argv, None, str(error))
+        return BegunProcess(argv, process)
 
     def start(self, spawn: Spawn) -> Child:
         """See ``Runner.start``."""
@@ -143,6 +158,36 @@ class ProcessRunner:
         except (OSError, ValueError) as error:
             raise CommandFailed(spawn.argv, CANNOT_START, str(error)) from error
         return ProcessChild(process, leads_group=spawn.new_session)
+
+
+class BegunProcess:
+    """A command of ours that runs, or could not be started."""
+
+    def __init__(
+        self, argv: tuple[str, ...], process: Optional[subprocess.Popen[bytes]], why: str = ""
+    ) -> None:
+        self._argv = argv
+        self._process = process
+        self._why = why
+
+    def finish(self, stdin: bytes, *, timeout_s: float) -> Result:
+        """See ``Begun.finish``."""
+        process = self._process
+        if process is None:
+            return Result(self._argv, CANNOT_START, "", self._why)
+        with Conversation(process, stdin) as conversation:
+            in_time = conversation.hold(time.monotonic() + timeout_s)
+        stdout, stderr = _text(conversation.stdout), _text(conversation.stderr)
+        if not in_time:
+            output = "\n".join(part for part in (stdout.rstrip(), stderr.rstrip()) if part)
+            raise CommandTimedOut(self._argv, timeout_s, output)
+        return Result(self._argv, process.returncode, stdout, stderr)
+
+    def cancel(self) -> None:
+        """See ``Begun.cancel``."""
+        if self._process is not None:
+            with Conversation(self._process, b""):
+                pass  # leaving it kills what still runs
 
 
 class ProcessChild:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Optional
 
 from waagent.core.clock import Clock, SystemClock
-from waagent.core.commands import Child, ProcessRunner, Result, Runner, Spawn
+from waagent.core.commands import Begun, Child, ProcessRunner, Result, Runner, Spawn
 from waagent.core.rooted import Rooted
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -31,6 +31,10 @@ class System(Rooted):
         Raises ``CommandTimedOut``; ask ``.check()`` of the result to have a failure raised.
         """
         return self.runner.run(argv, stdin=stdin, timeout_s=timeout_s)
+
+    def begin(self, *argv: str) -> Begun:
+        """Start a command that is to be run to its end once there is something for it to read."""
+        return self.runner.begin(argv)
 
     def start(self, spawn: Spawn) -> Child:
         """Start a child that outlives the call; raises ``CommandFailed`` if it cannot start."""

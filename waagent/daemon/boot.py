@@ -6,16 +6,19 @@ Source: spec DAEMON 1.4, steps 3 to 8.
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING, Optional
 
 from waagent.core.context import Context
 from waagent.core.errors import AgentError, describe
 from waagent.daemon import scvmm
 from waagent.daemon.outcome import DONE, NO_FABRIC, TAKEN_OVER
 from waagent.guest.profile import Profile
-from waagent.protocol import endpoint
-from waagent.protocol.endpoint import Detection
-from waagent.protocol.session import Session, make_transport
+from waagent.protocol import saved_endpoint
 from waagent.provisioning.choose import provision
+
+if TYPE_CHECKING:
+    from waagent.protocol.endpoint import Detection
+    from waagent.protocol.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -28,20 +31,43 @@ def boot(context: Context, profile: Profile) -> int:
     if _is_taken_over(context):
         return TAKEN_OVER
     _tell_of_resource_disk(context)
-    endpoint.clean(context)
-    detection = Detection(context, profile, make_transport(context))
-
-    def connect() -> Session:
-        return detection.run(with_goal_state=True)
-
+    saved_endpoint.clean(context)
+    search = Search(context, profile)
     try:
-        if provision(context, profile, connect) is None:
-            detection.run(with_goal_state=False)
+        if provision(context, profile, search) is None:
+            search.detection.run(with_goal_state=False)
     except AgentError as error:
         log.error("Cannot prepare this machine: %s", describe(error))
         return NO_FABRIC
     _tell_of_rdma(context)
     return DONE
+
+
+class Search:
+    """The search for the fabric; what it needs is imported when it begins, not before."""
+
+    def __init__(self, context: Context, profile: Profile) -> None:
+        self._context = context
+        self._profile = profile
+        self._detection: Optional[Detection] = None
+
+    @property
+    def detection(self) -> Detection:
+        """The one that this boot uses, however often it searches."""
+        if self._detection is None:
+            from waagent.protocol.endpoint import Detection
+            from waagent.protocol.session import make_transport
+
+            self._detection = Detection(self._context, self._profile, make_transport(self._context))
+        return self._detection
+
+    def prepare(self) -> None:
+        """See ``provisioning.fabric.Fabric``."""
+        self.detection.prepare()
+
+    def connect(self) -> Session:
+        """See ``provisioning.fabric.Fabric``."""
+        return self.detection.run(with_goal_state=True)
 
 
 def _is_taken_over(context: Context) -> bool:

@@ -29,11 +29,10 @@ from waagent.guest.profile import Profile
 from waagent.guest.release import Release
 from waagent.monitor.heartbeat import AgentHeartbeat
 from waagent.monitor.threads import Monitor, Peers, make_monitor
-from waagent.protocol import endpoint
-from waagent.protocol.endpoint import Detection
 from waagent.protocol.imds import learn_compute
+from waagent.protocol.opener import OpenerBeside
+from waagent.protocol.saved_endpoint import KNOWN_ENDPOINT, find_saved
 from waagent.protocol.session import Session, make_transport, open_session
-from waagent.protocol.wire import KNOWN_ENDPOINT
 
 log = logging.getLogger(__name__)
 
@@ -72,14 +71,26 @@ class ExtHandlers:
             self.monitor.finish()
 
 
-def run(context: Context, release: Release, profile: Profile, *, checks_parent: bool) -> int:
-    """The child's life; its exit code. What ends it unexpectedly is noted for the next start."""
+def run(
+    context: Context,
+    release: Release,
+    profile: Profile,
+    *,
+    checks_parent: bool,
+    opener: Optional[OpenerBeside] = None,
+) -> int:
+    """The child's life; its exit code. What ends it unexpectedly is noted for the next start.
+
+    ``opener`` opens certificates, see ``open_session``.
+    """
     threading.current_thread().name = NAME
     signals.stop_on(context.stop)
     try:
         _banner(context, release)
-        session = _connect(context, profile)
+        session = _connect(context, profile, opener)
         process = assemble(context, session, release, checks_parent=checks_parent)
+        if opener is not None:
+            opener.dismiss()
         if process is not None:
             process.run()
     except Exit as leave:
@@ -142,15 +153,17 @@ def _banner(context: Context, release: Release) -> None:
     context.events.learn(ga_version=f"{AGENT_NAME}-{AGENT_VERSION}")
 
 
-def _connect(context: Context, profile: Profile) -> Session:
+def _connect(context: Context, profile: Profile, opener: Optional[OpenerBeside]) -> Session:
     """A session with the endpoint that the daemon found, or with one found now."""
     transport = make_transport(context)
-    saved = endpoint.find_saved(context)
+    saved = find_saved(context)
     if saved is None:
+        from waagent.protocol.endpoint import Detection  # the daemon has done that, as a rule
+
         saved = Detection(context, profile, transport).run(with_goal_state=False).wire.endpoint
     if saved != KNOWN_ENDPOINT:
         context.events.add(Op.PROTOCOL_ENDPOINT, f"The wire server's address is {saved}")
-    return open_session(context, transport, saved, keeps_history=True)
+    return open_session(context, transport, saved, keeps_history=True, opener=opener)
 
 
 def _complete_telemetry(context: Context, session: Session) -> None:

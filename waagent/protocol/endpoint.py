@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import re
 import secrets
-from concurrent.futures import ThreadPoolExecutor
 from typing import Optional
 
-from waagent.core import files, sockets
+from waagent.core import sockets
 from waagent.core.context import Context
 from waagent.core.errors import AgentError, DocumentError, GuestError, describe
 from waagent.core.http import Transport
@@ -21,52 +19,24 @@ from waagent.guest.profile import Profile
 from waagent.protocol.dhcp_packet import DhcpOffer, parse_offer, render_discover
 from waagent.protocol.documents.versions import parse_versions
 from waagent.protocol.errors import EndpointNotFound
-from waagent.protocol.keys import make_transport_keys
+from waagent.protocol.saved_endpoint import KNOWN_ENDPOINT, save
 from waagent.protocol.session import Session, open_session
-from waagent.protocol.wire import KNOWN_ENDPOINT, WIRE_VERSION
+from waagent.protocol.transport_keys import TransportKeys
+from waagent.protocol.wire import WIRE_VERSION
 
 log = logging.getLogger(__name__)
 
-PROTOCOL = "WireProtocol"
 DETECTION_TRIES = 360
 DETECTION_PAUSE_S = 10.0
 DHCP_PAUSES_S = (0.0, 10.0, 30.0, 60.0, 60.0)
 DHCP_ANSWER_S = 10.0
 DHCP = "dhcp"
-_ADDRESS = re.compile(r"[A-Za-z0-9.-]{1,253}")
 
 
 class DhcpError(GuestError):
     """No DHCP server answered with what we need."""
 
     label = "DhcpError"
-
-
-def clean(context: Context) -> None:
-    """Forget where the fabric was: the disk may have moved between environments (WIRE 1.3)."""
-    log.info("Clean protocol and wireserver endpoint")
-    for path in (context.paths.endpoint, context.paths.protocol):
-        try:
-            files.remove(path)
-        except OSError as error:
-            log.warning("Cannot remove %s: %s", path, error)
-
-
-def find_saved(context: Context) -> Optional[str]:
-    """The endpoint that the daemon's detection left behind, or ``None`` to detect anew.
-
-    A protocol without a readable endpoint means the well-known address (WIRE 1.4).
-    """
-    if files.read_if_there(context.paths.protocol) != PROTOCOL:
-        return None
-    saved = (files.read_if_there(context.paths.endpoint) or "").strip()
-    if _ADDRESS.fullmatch(saved):
-        log.info("WireServer endpoint %s read from file", saved)
-        return saved
-    what = "Damaged" if saved else "Missing"
-    log.error("[GetWireserverEndpoint] %s file %s", what, context.paths.endpoint)
-    log.info("Using hardcoded Wireserver endpoint %s", KNOWN_ENDPOINT)
-    return KNOWN_ENDPOINT
 
 
 class Detection:
@@ -77,20 +47,29 @@ class Detection:
         self._profile = profile
         self._transport = transport
         self._skips_leases = False
-        self._has_keys = False
+        self._keys = TransportKeys(context.paths, context.system.clock)
+
+    def prepare(self) -> None:
+        """Begin with what takes its time and needs no network: a new transport key."""
+        self._keys.begin()
 
     def run(self, *, with_goal_state: bool) -> Session:
-        """The session with the wire server found, transport keys made, its address saved.
+        """The session with the wire server found, transport keys at hand, its address saved.
 
-        Raises ``EndpointNotFound`` after about an hour.
+        The goal state of a first boot comes with new keys: an image may have some of another
+        machine. A restart goes on with those that it has. Raises ``EndpointNotFound`` after about
+        an hour.
         """
         log.info("Detect protocol endpoint")
+        needs_keys = with_goal_state or not self._keys.can_stay()
         for attempt in range(DETECTION_TRIES):
             if attempt:
                 log.info("Retry detect protocol: retry=%d", attempt)
                 if self._context.system.clock.wait(self._context.stop, DETECTION_PAUSE_S):
                     break
             try:
+                if needs_keys:
+                    self._keys.begin()
                 return self._attempt(with_goal_state=with_goal_state)
             except (AgentError, OSError) as error:
                 log.info("Protocol endpoint not found: %s", describe(error))
@@ -98,13 +77,16 @@ class Detection:
 
     def _attempt(self, *, with_goal_state: bool) -> Session:
         endpoint = self._find_endpoint()
-        session = open_session(self._context, self._transport, endpoint, keeps_history=False)
+        session = open_session(
+            self._context,
+            self._transport,
+            endpoint,
+            keeps_history=False,
+            opener=self._keys.open_certificates,
+        )
         try:
-            # The key takes its time, above all on small machines: it is made while we ask.
-            with ThreadPoolExecutor(max_workers=1) as pool:
-                keys = pool.submit(self._make_keys)
-                self._check_versions(session)
-                keys.result()
+            self._check_versions(session)
+            self._keys.finish()
             if with_goal_state:
                 log.info("Initializing goal state during protocol detection")
                 session.store.refresh(force=True)
@@ -112,15 +94,8 @@ class Detection:
             log.info("WireServer is not responding. Reset dhcp endpoint")
             self._skips_leases = True
             raise
-        files.write(self._context.paths.endpoint, endpoint)
-        files.write(self._context.paths.protocol, PROTOCOL)
+        save(self._context, endpoint)
         return session
-
-    def _make_keys(self) -> None:
-        """Once in a search, however many attempts it takes."""
-        if not self._has_keys:
-            make_transport_keys(self._context.paths, self._context.system.clock)
-            self._has_keys = True
 
     def _check_versions(self, session: Session) -> None:
         versions = parse_versions(session.wire.fetch_versions())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import Any
+from typing import Any, Union
 
 from asn1crypto import cms
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,10 +17,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from waagent.core.errors import CryptoError
+from waagent.protocol.bundle import Bundle
 from waagent.protocol.ciphers import ASN1_ERRORS, open_cbc
-from waagent.protocol.pfx import Bundle, CertificateAndKey, open_pfx
-
-__all__ = ["Bundle", "CertificateAndKey", "open_certificates", "open_envelope", "open_password"]
+from waagent.protocol.pfx import open_pfx
 
 MAX_BYTES = 8 * 1024 * 1024  # of real ones the largest is some tens of kilobytes
 MAX_RECIPIENTS = 16  # each costs an RSA operation
@@ -34,9 +33,12 @@ _HASHES: dict[str, Any] = {
 }
 
 
-def open_certificates(data: bytes, private_key_pem: bytes) -> Bundle:
-    """The certificates and keys in the DER behind the certificates document."""
-    return open_pfx(open_envelope(data, private_key_pem))
+def open_certificates(data: bytes, private_key: Union[bytes, rsa.RSAPrivateKey]) -> Bundle:
+    """The certificates and keys in the DER behind the certificates document.
+
+    The key is PEM, or the object of whoever has just made it.
+    """
+    return open_pfx(open_envelope(data, private_key))
 
 
 def open_password(encoded: str, private_key_pem: bytes) -> str:
@@ -53,11 +55,11 @@ def open_password(encoded: str, private_key_pem: bytes) -> str:
         raise CryptoError("cannot open the password: what is inside is not UTF-16") from None
 
 
-def open_envelope(data: bytes, private_key_pem: bytes) -> bytes:
+def open_envelope(data: bytes, private_key: Union[bytes, rsa.RSAPrivateKey]) -> bytes:
     """The content of a CMS EnvelopedData that is addressed to this RSA key."""
     if len(data) > MAX_BYTES:
         raise CryptoError(f"cannot open the envelope: {len(data)} bytes are over {MAX_BYTES}")
-    key = _load_rsa_key(private_key_pem)
+    key = _load_rsa_key(private_key) if isinstance(private_key, bytes) else private_key
     try:
         info = cms.ContentInfo.load(data)
         if info["content_type"].native != "enveloped_data":
@@ -92,12 +94,22 @@ def _open_content(
 
 def _load_rsa_key(pem: bytes) -> rsa.RSAPrivateKey:
     try:
-        key = serialization.load_pem_private_key(pem, password=None)
+        key = _load_unproved(pem)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise CryptoError("cannot read the private key: it is not unencrypted PEM") from None
     if not isinstance(key, rsa.RSAPrivateKey):
         raise CryptoError("cannot use the private key: an RSA key is needed")
     return key
+
+
+def _load_unproved(pem: bytes) -> Any:
+    """Our own key: that its primes are primes need not be proved again, which takes its time."""
+    try:
+        return serialization.load_pem_private_key(
+            pem, password=None, unsafe_skip_rsa_key_validation=True
+        )
+    except TypeError:  # cryptography before 39 proves them always
+        return serialization.load_pem_private_key(pem, password=None)
 
 
 def _ours_first(recipient_infos: Any, key: rsa.RSAPrivateKey) -> list[Any]:

@@ -1,7 +1,7 @@
 """Keys and certificates as files, where extensions and other software expect them.
 
-Opening and making them is ``envelope.py`` and ``transport.py``, imported only when needed: they
-bring the heavy packages. Every key is 0600 from its creation. Source: spec WIRE 5, CLI 3.1.
+What opens them is ``opener.py``; our own key is the business of ``transport_keys.py``. Every key
+is 0600 from its creation. Source: spec WIRE 5, CLI 3.1.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Optional
 
 from waagent.core import files
-from waagent.core.clock import Clock
 from waagent.core.errors import AgentError, describe
 from waagent.core.events import Events, Op
 from waagent.core.paths import Paths
+from waagent.protocol.bundle import Opener
 from waagent.protocol.documents.certificates import parse_certificates
 from waagent.protocol.errors import ProtocolFault
 from waagent.protocol.wire import CIPHERS, Wire, one_line_certificate
@@ -37,15 +37,6 @@ class CertificateSummary:
         return f"{{'thumbprint': '{self.thumbprint}', 'hasPrivateKey': {self.has_private_key}}}"
 
 
-def make_transport_keys(paths: Paths, clock: Clock) -> None:
-    """Write a new transport key and certificate (spec WIRE 5.1): the fabric pins neither."""
-    from waagent.protocol.transport import make_transport_certificate
-
-    private, certificate = make_transport_certificate(clock.now())
-    files.write(paths.transport_private, private, mode=files.SECRET)
-    files.write(paths.transport_cert, certificate, mode=files.SECRET)
-
-
 def read_transport_certificate(paths: Paths) -> str:
     """Our transport certificate on one line; ``ProtocolFault`` naming the file when unreadable."""
     try:
@@ -57,10 +48,11 @@ def read_transport_certificate(paths: Paths) -> str:
 class CertificateStore:
     """Fetches, opens and writes the goal state's certificates; a failure costs only them."""
 
-    def __init__(self, wire: Wire, paths: Paths, events: Events) -> None:
+    def __init__(self, wire: Wire, paths: Paths, events: Events, open_sealed: Opener) -> None:
         self._wire = wire
         self._paths = paths
         self._events = events
+        self._open = open_sealed
 
     def refresh(self, url: str) -> tuple[CertificateSummary, ...]:
         """Fetch by AES, then by 3DES; the summaries of what was written, empty on failure.
@@ -92,8 +84,6 @@ class CertificateStore:
         )
 
     def _fetch(self, url: str, certificate: str, cipher: str) -> tuple[CertificateSummary, ...]:
-        from waagent.protocol.envelope import open_certificates
-
         raw = self._wire.fetch_sealed(url, certificate, cipher)
         sealed = parse_certificates(raw)
         lib = self._paths.lib
@@ -108,7 +98,7 @@ class CertificateStore:
             render_mime(lib / "Certificates.p7m", sealed.text),
             mode=files.SECRET,
         )
-        bundle = open_certificates(sealed.data, files.read(self._paths.transport_private))
+        bundle = self._open(sealed.data)
         for note in bundle.notes:
             log.warning("%s", note)
         together = b""

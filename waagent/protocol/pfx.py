@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from asn1crypto import core, pkcs12, x509
+from asn1crypto import core, keys, pkcs12, x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from waagent.core.errors import CryptoError
+from waagent.protocol.bundle import Bundle, CertificateAndKey
 from waagent.protocol.ciphers import (
     ASN1_ERRORS,
     PKCS12_COST,
@@ -30,33 +31,13 @@ MAX_NESTING = 4
 MAX_SALT = 1024
 MAX_KEY_BYTES = 8192  # RSA of 8192 bits has 4.7 KB; checking larger ones takes minutes
 
+LEAST_KEY_BITS = 1024
+
 # "Empty" is written in two ways: two zero bytes, or nothing at all.
 _EMPTY_PASSWORDS = (b"\x00\x00", b"")
 
 # name in asn1crypto: size of the 3DES key
 _TRIPLE_DES_PBE = {"pkcs12_sha1_tripledes_3key": 24, "pkcs12_sha1_tripledes_2key": 16}
-
-
-@dataclass(frozen=True)
-class CertificateAndKey:
-    """One certificate, and its private key when the file has it (PEM, PKCS#8, unencrypted)."""
-
-    thumbprint: str
-    certificate_pem: bytes = field(repr=False)
-    private_key_pem: Optional[bytes] = field(default=None, repr=False)
-
-    @property
-    def has_private_key(self) -> bool:
-        """Whether there is a key."""
-        return self.private_key_pem is not None
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """All certificates in file order; ``notes`` says what was left out and why."""
-
-    pairs: tuple[CertificateAndKey, ...]
-    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -233,23 +214,23 @@ def _salt(algorithm: Any) -> bytes:
 def _match(contents: _Contents) -> Bundle:
     """Give each certificate the key with its public key (WIRE 5.5)."""
     notes = contents.notes
-    keys: dict[bytes, bytes] = {}
+    known: dict[bytes, bytes] = {}
     for der in contents.keys:
         read = _read_key(der)
         if read is None:
             notes.append("a private key is left out: its kind or size is not known")
         else:
-            keys[read[0]] = read[1]
+            known[read[0]] = read[1]
     pairs: dict[str, CertificateAndKey] = {}
     used: set[bytes] = set()
     for der in contents.certificates:
         thumbprint = hashlib.sha1(der).hexdigest().upper()
         public = _public_key_of(der)
-        if public in keys:
+        if public in known:
             used.add(public)
-        key = keys.get(public)
+        key = known.get(public)
         pairs[thumbprint] = CertificateAndKey(thumbprint, _pem("CERTIFICATE", der), key)
-    unused = len(keys) - len(used)
+    unused = len(known) - len(used)
     if unused:
         notes.append(f"{unused} private key(s) left out: no certificate has their public key")
     return Bundle(tuple(pairs.values()), tuple(notes))
@@ -259,6 +240,47 @@ def _read_key(der: bytes) -> Optional[tuple[bytes, bytes]]:
     """The key's public part (DER) and the key as PEM; ``None`` for a kind or size not known."""
     if len(der) > MAX_KEY_BYTES:
         return None
+    return _read_rsa_key(der) or _read_any_key(der)
+
+
+def _read_rsa_key(der: bytes) -> Optional[tuple[bytes, bytes]]:
+    """The same of an RSA key whose numbers fit together; ``None`` is for the library to decide.
+
+    It would also prove the primes, which takes a slow machine a second and tells us nothing.
+    """
+    try:
+        info = keys.PrivateKeyInfo.load(der, strict=True)
+        if info["private_key_algorithm"]["algorithm"].native != "rsa":
+            return None
+        key = info["private_key"].parsed
+        if not _is_consistent(key.native):
+            return None
+        public = keys.RSAPublicKey(
+            {name: key[name].native for name in ("modulus", "public_exponent")}
+        )
+        return (
+            keys.PublicKeyInfo.wrap(public, "rsa").dump(),
+            _pem("PRIVATE KEY", keys.PrivateKeyInfo.wrap(key, "rsa").dump(force=True)),
+        )
+    except ASN1_ERRORS:
+        return None
+
+
+def _is_consistent(key: Mapping[str, Any]) -> bool:
+    """Whether an RSA key of two primes holds what RFC 8017 (3.2) says, but for their primality."""
+    p, q, d, e = (key[name] for name in ("prime1", "prime2", "private_exponent", "public_exponent"))
+    return bool(
+        key["version"] == "two-prime"
+        and min(p, q, d, e) > 1
+        and key["modulus"] == p * q
+        and key["modulus"].bit_length() >= LEAST_KEY_BITS
+        and (d * e - 1) % (p - 1) == (d * e - 1) % (q - 1) == 0
+        and (key["exponent1"], key["exponent2"]) == (d % (p - 1), d % (q - 1))
+        and key["coefficient"] * q % p == 1
+    )
+
+
+def _read_any_key(der: bytes) -> Optional[tuple[bytes, bytes]]:
     try:
         key = serialization.load_der_private_key(der, password=None)
         public = key.public_key().public_bytes(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
 from waagent.core.context import Context
 from waagent.core.http import Transport, UrllibTransport
 from waagent.core.proxy import ProxyRules
 from waagent.core.version import AGENT_NAME, AGENT_VERSION
+from waagent.protocol.bundle import Opener
 from waagent.protocol.channels import Channels
 from waagent.protocol.exchange import Exchange
 from waagent.protocol.fast_track import FastTrack
@@ -17,6 +19,7 @@ from waagent.protocol.host import Host
 from waagent.protocol.hostplugin import HostPlugin
 from waagent.protocol.imds import Imds
 from waagent.protocol.keys import CertificateStore
+from waagent.protocol.opener import open_in_process
 from waagent.protocol.status_upload import StatusUploader
 from waagent.protocol.store import Store
 from waagent.protocol.wire import Wire
@@ -48,11 +51,17 @@ def make_transport(context: Context) -> Transport:
 
 
 def open_session(
-    context: Context, transport: Transport, endpoint: str, *, keeps_history: bool
+    context: Context,
+    transport: Transport,
+    endpoint: str,
+    *,
+    keeps_history: bool,
+    opener: Optional[Opener] = None,
 ) -> Session:
     """Clients of the wire server at ``endpoint``; nothing is sent yet.
 
-    ``keeps_history`` is for the one process that writes goal states to disk, the child.
+    ``keeps_history`` is for the one process that writes goal states to disk, the child. ``opener``
+    opens certificates; it is this process, with all that it has to import, unless told otherwise.
     """
     clock, events, paths = context.system.clock, context.events, context.paths
     exchange = Exchange(transport, clock, endpoint=endpoint, stop=context.stop)
@@ -65,7 +74,9 @@ def open_session(
         wire=wire,
         host=host,
         channels=channels,
-        certificates=CertificateStore(wire, paths, events),
+        certificates=CertificateStore(
+            wire, paths, events, opener or open_in_process(paths.transport_private)
+        ),
         fast_track=FastTrack(host, paths, events, clock, is_enabled=is_fast),
         paths=paths,
         events=events,

@@ -1,11 +1,12 @@
 """The transport certificate: what the fabric encrypts for (spec WIRE 5.1), and its public forms.
 
-Where it is kept, and when it is made anew, is ``keys.py``.
+Where it is kept, and when it is made anew, is ``transport_keys.py``.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Optional
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -20,12 +21,19 @@ KEY_BITS = 2048
 VALID_DAYS = 730
 
 
-def make_transport_certificate(now: datetime) -> tuple[bytes, bytes]:
-    """A new private key (PKCS#8 PEM, unencrypted) and its self-signed certificate (PEM).
+def make_transport_key() -> rsa.RSAPrivateKey:
+    """A new private key."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+
+
+def make_transport_certificate(
+    now: datetime, key: Optional[rsa.RSAPrivateKey] = None
+) -> tuple[bytes, bytes]:
+    """A private key (PKCS#8 PEM, unencrypted), new unless given, and its certificate (PEM).
 
     The subject key identifier must be there: the fabric addresses its answer to it.
     """
-    key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+    key = key or make_transport_key()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, COMMON_NAME)])
     key_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     certificate = (

@@ -15,7 +15,6 @@ from waagent.protocol.documents.goalstate import GoalState, parse_goal_state
 from waagent.protocol.errors import InvalidContainer, ProtocolFault, StaleGoalState
 from waagent.protocol.exchange import Exchange
 
-KNOWN_ENDPOINT = "168.63.129.16"
 WIRE_VERSION = "2012-11-30"
 CIPHERS = ("AES128_CBC", "DES_EDE3_CBC")
 INCOMPLETE_TRIES = 6

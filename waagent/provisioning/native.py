@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Callable, Optional
 
 from waagent.core import files
 from waagent.core.context import Context
@@ -23,7 +22,7 @@ from waagent.protocol.documents.ovf import KeyPair, OvfEnv, PublicKey
 from waagent.protocol.session import Session
 from waagent.provisioning import customdata, marker, media
 from waagent.provisioning.errors import ProvisioningError
-from waagent.provisioning.leftovers import await_leftovers
+from waagent.provisioning.hostkeys import HostKeys, take_name_of_this_thread
 from waagent.provisioning.report import HealthReports, uptime_text
 
 log = logging.getLogger(__name__)
@@ -40,29 +39,20 @@ _THUMBPRINT = re.compile(r"[0-9A-F]+")
 class NativeProvisioning:
     """Sets the machine up, once."""
 
-    def __init__(self, context: Context, profile: Profile, connect: Connect) -> None:
+    def __init__(
+        self, context: Context, profile: Profile, connect: Connect, host_keys: HostKeys
+    ) -> None:
         self._context = context
         self._profile = profile
         self._connect = connect
+        self._host_keys = host_keys
 
     def run(self) -> Session:
         """Provision and report; the session for what follows. A failure is reported, not raised.
 
         Only a fabric that cannot be found is raised: then there is nobody to report to.
         """
-        log.info("Running default provisioning handler")
-        await_leftovers(self._context)
-        thread = threading.current_thread().name
-
-        def take_name() -> None:
-            threading.current_thread().name = thread
-
-        with ThreadPoolExecutor(max_workers=2, initializer=take_name) as pool:
-            return self._run_beside(pool)
-
-    def _run_beside(self, pool: ThreadPoolExecutor) -> Session:
         start = self._context.system.clock.monotonic()
-        host_keys = pool.submit(self._make_host_keys)
         try:
             request = media.take_request(self._context)
         except FAILURES as error:
@@ -74,20 +64,27 @@ class NativeProvisioning:
         reports = HealthReports(self._context, session)
         log.info("Starting provisioning")
         # A fabric that takes its time to accept this must not keep the user out of the machine.
-        told = pool.submit(reports.report_starting)
+        with ThreadPoolExecutor(1, initializer=take_name_of_this_thread()) as pool:
+            told = pool.submit(reports.report_starting)
+            failure = self._try_to_set_up(request)
+            told.result()
+        if failure is None:
+            self._finish(reports, start)
+        else:
+            reports.report_failed(_as_agent_error(failure))
+        return session
+
+    def _try_to_set_up(self, request: media.Request) -> Optional[Exception]:
+        """All steps until the machine counts as provisioned; what prevented that, if anything."""
         try:
-            self._set_up(request, host_keys)
+            self._set_up(request)
             note_guest_agent_flag(self._context, request.ovf)
             marker.write_marker(self._context)
         except FAILURES as error:
-            told.result()
-            reports.report_failed(_as_agent_error(error))
-            return session
-        told.result()
-        self._finish(reports, start)
-        return session
+            return error
+        return None
 
-    def _set_up(self, request: media.Request, host_keys: Future[str]) -> None:
+    def _set_up(self, request: media.Request) -> None:
         log.info("Handle ovf-env.xml.")
         ovf, system = request.ovf, self._context.system
         log.info("Set hostname [%s]", ovf.host_name)
@@ -96,7 +93,6 @@ class NativeProvisioning:
         hostname.publish_hostname(
             system, ovf.host_name, record=self._context.paths.published_hostname
         )
-        fingerprint = _host_keys_of(host_keys)
         if request.is_account_needed:
             self._make_account(ovf)
             marker.note_done(self._context, self._context.paths.account_ready)
@@ -106,7 +102,7 @@ class NativeProvisioning:
         if self._context.conf.provisioning.delete_root_password:
             log.info("Delete root password")
             users.lock_root_password(system, shadow_path=self._context.conf.os.password_path)
-        log.info("The fingerprint of the host key is %s", fingerprint)
+        log.info("The fingerprint of the host key is %s", self._host_keys.await_fingerprint())
         services.refresh(system, self._profile.ssh_service)
 
     def _make_account(self, ovf: OvfEnv) -> None:
@@ -141,6 +137,7 @@ class NativeProvisioning:
 
     def _configure_sshd(self, *, allow_password: bool) -> None:
         log.info("Configure sshd")
+        self._host_keys.await_fingerprint()  # without keys sshd refuses any settings
         os_conf = self._context.conf.os
         ssh.configure_sshd(
             self._context.system,
@@ -184,15 +181,6 @@ class NativeProvisioning:
             home_dir=self._context.conf.os.home_dir,
         )
 
-    def _make_host_keys(self) -> str:
-        conf = self._context.conf
-        return ssh.ensure_host_keys(
-            self._context.system,
-            ssh_dir=conf.os.ssh_dir,
-            key_type=conf.provisioning.ssh_host_key_pair_type,
-            regenerate=conf.provisioning.regenerate_ssh_host_key_pair,
-        )
-
     def _finish(self, reports: HealthReports, start: float) -> None:
         context = self._context
         took_ms = int((context.system.clock.monotonic() - start) * 1000)
@@ -208,14 +196,6 @@ def _detect_by_file(context: Context) -> None:
     log.info("Detect protocol by file")
     if (context.paths.lib / media.TAG_NAME).exists():
         log.info("%s is there; its protocol is no more, using WireProtocol", media.TAG_NAME)
-
-
-def _host_keys_of(host_keys: Future[str]) -> str:
-    """Waited for before sshd is configured: without host keys it refuses any settings."""
-    try:
-        return host_keys.result()
-    except FAILURES as error:
-        raise ProvisioningError(f"Failed to generate ssh host key: {describe(error)}") from error
 
 
 def note_guest_agent_flag(context: Context, ovf: OvfEnv) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waagent.cli.arguments import USAGE, Command, Options, child_options, parse
+from waagent.cli.arguments import USAGE, Command, Options, child_options, opening_word, parse
 
 COMMANDS = {
     "deprovision+user": Command.DEPROVISION_USER,
@@ -139,6 +139,14 @@ def test_known_words_are_never_taken_for_an_unknown_one(arguments: list[str]) ->
 
 
 def test_usage_names_every_command_and_modifier_but_debug() -> None:
-    for word in [command.value for command in Command] + ["verbose", "force", "full"]:
+    typed = [command.value for command in Command if command is not Command.OPEN_CERTIFICATES]
+    for word in [*typed, "verbose", "force", "full"]:
         assert f"-{word}".replace("+user", "[+user]") in USAGE
     assert "debug" not in USAGE
+
+
+def test_word_that_opens_certificates_takes_any_path() -> None:
+    path = "/var/lib/a folder/TransportPrivate.pem"
+    parsed = parse([opening_word(path)])
+    assert (parsed.command, parsed.key_path) == (Command.OPEN_CERTIFICATES, path)
+    assert parse(["-open-certificates"]).command is Command.HELP

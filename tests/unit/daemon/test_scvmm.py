@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.new_machine import DVD, World
 from tests.support.runner import Answers, Argv, ScriptedRunner, fails, missing, ok
-from waagent.core.commands import Child, Result, Spawn
+from waagent.core.commands import Begun, Child, Result, Spawn
 from waagent.core.context import Context
 from waagent.daemon import scvmm
 
@@ -52,6 +52,10 @@ class Starting:
     def run(self, argv: Argv, *, stdin: Optional[bytes], timeout_s: float) -> Result:
         """See ``Runner.run``."""
         return self.scripted.run(argv, stdin=stdin, timeout_s=timeout_s)
+
+    def begin(self, argv: Argv) -> Begun:
+        """See ``Runner.begin``."""
+        return self.scripted.begin(argv)
 
     def start(self, spawn: Spawn) -> Child:
         """See ``Runner.start``."""

@@ -20,8 +20,9 @@ from waagent.core.conf import load
 from waagent.core.context import Context
 from waagent.core.events import Events
 from waagent.core.paths import make_paths
-from waagent.protocol.endpoint import Detection, clean, find_saved
+from waagent.protocol.endpoint import Detection
 from waagent.protocol.errors import EndpointNotFound
+from waagent.protocol.saved_endpoint import clean, find_saved
 from waagent.protocol.session import Session
 
 KNOWN = "168.63.129.16"

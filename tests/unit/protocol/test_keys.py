@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,11 +17,11 @@ from waagent.core.system import System
 from waagent.protocol.errors import ProtocolFault
 from waagent.protocol.keys import (
     CertificateSummary,
-    make_transport_keys,
     read_transport_certificate,
     render_mime,
     render_summaries,
 )
+from waagent.protocol.transport_keys import make_transport_keys
 
 
 @pytest.fixture
@@ -32,29 +30,6 @@ def paths(tmp_path: Path) -> Paths:
     found = make_paths(System(tmp_path, ScriptedRunner({}), ManualClock()), Conf())
     found.lib.mkdir(parents=True)
     return found
-
-
-@pytest.fixture
-def open_umask() -> Iterator[None]:
-    """A process that would let everybody read and write what it makes."""
-    before = os.umask(0)
-    yield
-    os.umask(before)
-
-
-@pytest.mark.usefixtures("open_umask")
-def test_transport_keys_are_closed_whatever_the_umask(paths: Paths) -> None:
-    make_transport_keys(paths, ManualClock())
-    for path in (paths.transport_private, paths.transport_cert):
-        assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_new_transport_keys_take_the_place_of_the_old_ones(paths: Paths) -> None:
-    make_transport_keys(paths, ManualClock())
-    before = paths.transport_private.read_bytes(), paths.transport_cert.read_bytes()
-    make_transport_keys(paths, ManualClock())
-    assert paths.transport_private.read_bytes() != before[0]
-    assert paths.transport_cert.read_bytes() != before[1]
 
 
 def test_certificate_is_one_line_of_base64_for_the_header(paths: Paths) -> None:

@@ -24,8 +24,9 @@ from tests.support.pfx_files import (
     thumbprint,
 )
 from waagent.core.errors import CryptoError
+from waagent.protocol.bundle import Bundle
 from waagent.protocol.ciphers import MAX_COST
-from waagent.protocol.pfx import MAX_BAGS, MAX_KEY_BYTES, Bundle, open_pfx
+from waagent.protocol.pfx import MAX_BAGS, MAX_KEY_BYTES, open_pfx
 
 LOCKS = (Lock(), Lock(password=b""), Lock(scheme="pbes2"), Lock(iterations=2000))
 

@@ -1,0 +1,86 @@
+"""The fabric's certificates, opened in a process of their own, which is gone with what it needed.
+
+It is the agent with a command of its own, and no fork: a process with threads cannot safely be
+forked (ARCHITECTURE.md). It reads the transport key from its file; the keys that it finds come
+back through a pipe, which nobody else can read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Optional
+
+from waagent.core import files
+from waagent.core.errors import AgentError, CommandTimedOut, CryptoError, describe
+from waagent.protocol.bundle import Bundle, Opener, parse_bundle, render_bundle, render_failure
+
+if TYPE_CHECKING:
+    from waagent.core.commands import Begun
+    from waagent.core.system import System
+
+OPEN_WITHIN_S = 120.0
+"""A slow machine takes seconds; the most that a hostile file may ask for takes a minute there."""
+
+LONGEST_REASON = 200
+
+
+def open_in_process(private_key: Path) -> Opener:
+    """Opens here: for a process that has not long to live."""
+
+    def open_here(data: bytes) -> Bundle:
+        from waagent.protocol.envelope import open_certificates
+
+        return open_certificates(data, files.read(private_key))
+
+    return open_here
+
+
+class OpenerBeside:
+    """Opens by that command, whose main is ``serve``: an ``Opener``."""
+
+    def __init__(self, system: System, command: tuple[str, ...]) -> None:
+        self._system = system
+        self._command = command
+        self._standing_by: Optional[Begun] = None
+
+    def stand_by(self) -> None:
+        """Start the process that will be needed soon: it imports its packages while we do ours."""
+        if self._standing_by is None:
+            self._standing_by = self._system.begin(*self._command)
+
+    def dismiss(self) -> None:
+        """End a process that stands by."""
+        if self._standing_by is not None:
+            self._standing_by.cancel()
+            self._standing_by = None
+
+    def __call__(self, data: bytes) -> Bundle:
+        """See ``Opener``."""
+        process, self._standing_by = self._standing_by or self._system.begin(*self._command), None
+        try:
+            result = process.finish(data, timeout_s=OPEN_WITHIN_S)
+        except CommandTimedOut:  # without the output, which may hold a key
+            raise CryptoError(
+                f"cannot open the certificates: that took over {OPEN_WITHIN_S:g} s"
+            ) from None
+        if not result.ok:
+            why = " ".join(result.stderr.split())[-LONGEST_REASON:]
+            raise CryptoError(
+                f"cannot open the certificates: the helper ended with {result.code} ({why})"
+            )
+        return parse_bundle(result.stdout)
+
+
+def serve(private_key: Path, stdin: BinaryIO, stdout: BinaryIO) -> int:
+    """Open what comes on standard input; the outcome, also a failure, goes to standard output."""
+    from waagent.protocol.envelope import MAX_BYTES, open_certificates
+
+    try:
+        # Whoever started us may have nothing for us yet; what we need is imported by now.
+        data = stdin.read(MAX_BYTES + 1)
+        outcome = render_bundle(open_certificates(data, files.read(private_key)))
+    except (AgentError, OSError) as error:
+        outcome = render_failure(describe(error))
+    stdout.write(outcome)
+    stdout.flush()
+    return 0
