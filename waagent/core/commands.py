@@ -18,6 +18,8 @@ from typing import IO, Optional, Protocol
 
 from waagent.core.errors import CommandFailed, CommandTimedOut
 
+# systemd's channel to the daemon, sd_notify(3): nobody else speaks for it.
+OUR_CHANNEL = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
 MARKER = ("AZURE_GUEST_AGENT_PARENT_PROCESS_NAME", "AZURE_GUEST_AGENT")
 MAX_OUTPUT = 4 * 1024 * 1024  # of each stream
 BLOCK = 64 * 1024
@@ -112,7 +114,8 @@ class ProcessRunner:
     """The real runner: processes of this machine."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = {**environment, MARKER[0]: MARKER[1]}
+        kept = {name: value for name, value in environment.items() if name not in OUR_CHANNEL}
+        self._environment = {**kept, MARKER[0]: MARKER[1]}
 
     def run(self, argv: tuple[str, ...], *, stdin: Optional[bytes], timeout_s: float) -> Result:
         """See ``Runner.run``. The command gets a session of its own and dies with its group.

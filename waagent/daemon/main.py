@@ -17,7 +17,7 @@ from typing import Callable
 
 from waagent.core import files, forked, signals
 from waagent.core.clock import Clock
-from waagent.core.commands import Spawn
+from waagent.core.commands import OUR_CHANNEL, Spawn
 from waagent.core.context import Context
 from waagent.core.errors import AgentError, CommandFailed, Exit, describe
 from waagent.core.events import Op
@@ -31,7 +31,6 @@ from waagent.daemon.phases import Phases
 log = logging.getLogger(__name__)
 
 NAME = "Daemon"
-OUR_CHANNEL = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
 VERSION_VARIABLE = "_AZURE_GUEST_AGENT_DAEMON_VERSION_"
 RETRY_S = 15.0
 TAKE_OVER_S = 300.0  # systemd starts us again when we leave; the installer needs its time

@@ -46,11 +46,12 @@ class Story:
         before = agent_processes(self._machine)
         statuses = len(self._machine.fabric.world.received.statuses)
         done = self._machine.run(*APT, "install", *OFFLINE, self._name, within_s=300)
+        if done.code:
+            return False, f"apt: {done.code}: {done.said}"
         version = self._machine.must("dpkg-query", "-W", "-f", "${Version}", "waagent")
         self._machine.fabric.await_status(self._is_ours, since=statuses, within_s=PATIENCE_S)
         left = set(before) & set(agent_processes(self._machine))
-        text = f"apt: {done.code}, waagent {version}; old processes left: {len(left)}"
-        return done.code == 0 and not left, text if done.code == 0 else f"{text}; {done.said}"
+        return not left, f"apt: {done.code}, waagent {version}; old processes left: {len(left)}"
 
     def leaves_no_old_files(self) -> tuple[bool, str]:
         """Every file of the package is as shipped, and none of Debian's own remains."""
@@ -81,6 +82,8 @@ class Story:
         statuses = len(machine.fabric.world.received.statuses)
         words = ("install", "--reinstall", *OFFLINE, self._name)
         done = machine.run(*APT, *words, within_s=300)
+        if done.code:
+            return False, f"apt: {done.code}: {done.said}"
         machine.fabric.await_status(self._is_ours, since=statuses + 1, within_s=PATIENCE_S)
         after = set(agent_processes(machine))
         alive = machine.run("pgrep", "-f", "^sleep 3600").output.split()
@@ -128,6 +131,8 @@ class Story:
         """Installed on a machine that runs, it adopts it: no new keys, name or password."""
         statuses = len(self._machine.fabric.world.received.statuses)
         done = self._machine.run(*APT, "install", *OFFLINE, self._name, within_s=300)
+        if done.code:
+            return False, f"apt: {done.code}: {done.said}"
         self._machine.fabric.await_status(self._is_ours, since=statuses, within_s=PATIENCE_S)
         now = self._identity()
         differs = [name for name in self._facts if now[name] != self._facts[name]]
