@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Optional
 
@@ -123,9 +123,9 @@ def main(argv: Optional[list[str]] = None) -> int:
     folder = Path(tempfile.mkdtemp(prefix="waagent-bench-"))
     try:
         base = DebianRoot(args.suite).ensure(find_cache())
-        first = Lab(base, choose_agent("debian"), folder, make_person(folder))
+        person = make_person(folder)
         labs = {
-            name: replace(first, agent=Prepared(choose_agent(word), name))
+            name: Lab(base, Prepared(choose_agent(word), name), folder, person)
             for name, word in zip(name_agents(args.agents), args.agents)
         }
         for name, lab in labs.items():

@@ -150,7 +150,7 @@ FIGURES = (
     ),
     Figure("cpu", "idle: CPU, all of its group", "s", HALF, "3.0", lambda r: _idle(r, "cpu_s")),
     Figure("processes", "idle: processes started", "", ZERO, "3", lambda r: _idle(r, "processes")),
-    Figure("threads", "idle: threads started", "", FREE, "(of both)", lambda r: _idle(r, "threads")),
+    Figure("threads", "idle: threads started", "", FREE, "(both)", lambda r: _idle(r, "threads")),
     Figure("requests", "idle: requests sent", "", FREE, "128", _requests),
     Figure(
         "written", "idle: disk beyond the guest's own", "MiB", HALF, "1.1",

@@ -61,10 +61,13 @@ def render_picture(rounds: Sequence[Round], agents: Sequence[str]) -> str:
         panels += _panel(agent, None if r is None else r.boot, y, scale, longest)
         y += HEADER + 6 * LANE + GAP
     height = y + BOTTOM
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}"'
+        f' viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">'
+    )
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}"'
-            f' viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">',
+            head,
             f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
             _text(16, 24, "First boot, from power on (seconds)", size=15, bold=True),
             *_axis(y, scale, longest, step),
