@@ -2,7 +2,7 @@
 PYTHON ?= python3
 STEPS = format lint types contracts unit integration
 
-.PHONY: help check $(STEPS) environments demo install deb rpm clean
+.PHONY: help check $(STEPS) environments demo install deb rpm bench clean
 
 help:
 	@echo "make check        all that CI runs short of the VM: $(STEPS)"
@@ -11,6 +11,7 @@ help:
 	@echo "make install      the agent on this machine, or below DESTDIR=, as FAMILY= has it"
 	@echo "make deb          dist/waagent_*.deb for Debian, or FAMILY=ubuntu"
 	@echo "make rpm          dist/waagent-*.rpm for FAMILY=redhat, fedora, suse, sles or azurelinux"
+	@echo "make bench        our agent and Debian's own in turns, in virtual machines; docs/bench.md"
 	@echo "make clean        remove what the above made in this folder"
 
 check:
@@ -35,6 +36,9 @@ deb:
 
 rpm:
 	@$(PYTHON) tools/packaging/rpm.py --family="$(FAMILY)" --interpreter="$(AGENT_PYTHON)"
+
+bench:
+	@$(PYTHON) tools/bench.py $(BENCH)
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
