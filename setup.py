@@ -21,7 +21,6 @@ REQUIREMENTS = (
     "lxml>=4.8.0",
     "psutil>=5.9.0",
     "pyudev>=0.22.0",
-    "urllib3>=1.26.5",
 )
 SWITCHES = ["register-service", "skip-data-files"]
 

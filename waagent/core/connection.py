@@ -1,24 +1,27 @@
-"""Connections for urllib3 that send a URL as it stands and end, whatever the peer does.
+"""Connections of http.client that end, whatever the peer does.
 
-urllib3 limits the wait for each piece of an answer; a peer that sends a byte now and then would
+The library limits the wait for each piece of an answer; a peer that sends a byte now and then would
 hold us for ever. Here every read and write also has the end of the whole request before it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import io
 import socket
+import ssl
 from collections.abc import Iterator
-from typing import Any, Callable, Optional
-
-import urllib3.connection
+from typing import Any, Optional
 
 from waagent.core.clock import Clock
 
 SLOWEST_S = 300.0
 SLOWEST_BYTES_S = 256 * 1024  # what a large answer must bring in each further second
 HEAD_ROOM = 1024 * 1024  # for status line, headers and chunk sizes
+
+Tls = tuple[ssl.SSLContext, str]
+"""Whom we trust, and the name that the server has to prove."""
 
 
 class Budget:
@@ -138,48 +141,33 @@ class _Answer(io.RawIOBase):
             self._source.reader_left()
 
 
-class _Careful:
-    """What both kinds of connection do beyond urllib3's."""
+class Connection(http.client.HTTPConnection):
+    """A connection for one request, over TLS if it is to prove that it leads to ``server_name``."""
 
-    target: str
-    budget: Budget
     sock: Any
 
+    def __init__(
+        self, address: tuple[str, int], budget: Budget, *, timeout_s: float, tls: Optional[Tls]
+    ) -> None:
+        super().__init__(*address, timeout=timeout_s)
+        self._budget = budget
+        self._tls = tls
+
     def connect(self) -> None:
-        super().connect()  # type: ignore[misc]
-        self.sock = TimedSocket(self.sock, self.budget)
+        """Connect, through the proxy's tunnel if there is one."""
+        super().connect()
+        if self._tls is not None:
+            context, server_name = self._tls
+            self.sock = context.wrap_socket(self.sock, server_hostname=server_name)
+        self.sock = TimedSocket(self.sock, self._budget)
 
     def _tunnel(self) -> None:
         # A proxy may be as slow as a server; and Python before 3.12 forgets to close a refused one.
         plain = self.sock
-        self.sock = TimedSocket(plain, self.budget)
+        self.sock = TimedSocket(plain, self._budget)
         try:
             super()._tunnel()  # type: ignore[misc]
         except BaseException:
             plain.close()
             raise
         self.sock = plain
-
-    def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
-        del url  # urllib3 has normalised it, and a signed URL must not change (WIRE 2.5, 3.1)
-        super().putrequest(method, self.target, *args, **kwargs)  # type: ignore[misc]
-
-
-class _Plain(_Careful, urllib3.connection.HTTPConnection):
-    pass
-
-
-class _Tls(_Careful, urllib3.connection.HTTPSConnection):
-    pass
-
-
-def connections(scheme: str, target: str, budget: Budget) -> Callable[..., Any]:
-    """What a urllib3 pool calls to make its connections (its ``ConnectionCls``)."""
-
-    def build(**settings: Any) -> Any:
-        connection = (_Tls if scheme == "https" else _Plain)(**settings)
-        connection.target = target
-        connection.budget = budget
-        return connection
-
-    return build

@@ -1,4 +1,4 @@
-"""HTTP as values: ``Transport.send(Request) -> Response`` over urllib3, one connection a request.
+"""HTTP as values: ``Transport.send(Request) -> Response``, one connection of http.client a request.
 
 Bodies are bounded, redirects are never followed, platform addresses never use a proxy, URLs are
 sent as they stand.
@@ -11,14 +11,12 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Optional, Protocol
+from http.client import HTTPException, HTTPResponse, InvalidURL
+from typing import BinaryIO, Optional, Protocol
 from urllib.parse import SplitResult, urlsplit
 
-import urllib3
-from urllib3.exceptions import HTTPError, LocationValueError
-
 from waagent.core.clock import Clock
-from waagent.core.connection import Budget, connections
+from waagent.core.connection import Budget, Connection
 from waagent.core.context import Address
 from waagent.core.errors import GuestError, HttpError, Unreachable
 from waagent.core.proxy import ProxyRules
@@ -32,8 +30,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 EXPECT_BODY = ("POST", "PUT", "PATCH")
 _NOT_IN_TARGET = re.compile(r"[^\x21-\x7e]")
 
-if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse
+_LONGEST = 200  # of what an answer says that is no HTTP
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ class Transport(Protocol):
         """
 
 
-class UrllibTransport:
+class HttpTransport:
     """The real transport; ``addresses`` says where a ``host:port`` really is (for tests)."""
 
     def __init__(
@@ -97,9 +94,9 @@ class UrllibTransport:
         url = without_query(request.url)
         try:
             return self._exchange(request, sink)
-        except (LocationValueError, UnicodeError) as error:
+        except (InvalidURL, UnicodeError) as error:
             raise _cannot_send(request, error) from error
-        except (HTTPError, OSError) as error:
+        except (HTTPException, OSError) as error:
             raise Unreachable(
                 f"[HTTP Failed] {request.method} {url} -- IOError {_why(error)}",
                 method=request.method,
@@ -112,49 +109,40 @@ class UrllibTransport:
         parts = urlsplit(request.url)
         if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
             raise ValueError("only http and https URLs are known")
-        pool, target = self._pool(request, parts)
+        budget = Budget(self._clock, bytes_at_most=MAX_BODY if sink is None else MAX_DOWNLOAD)
+        connection, target = self._route(request, parts, budget)
         if _NOT_IN_TARGET.search(target):
             raise ValueError("it has characters that no URL has")
-        budget = Budget(self._clock, bytes_at_most=MAX_BODY if sink is None else MAX_DOWNLOAD)
-        pool.ConnectionCls = connections(parts.scheme, target, budget)  # type: ignore[assignment]
-        with pool:
-            answer = pool.urlopen(
-                request.method,
-                target,
-                body=request.body,
-                headers=self._headers(request, parts),
-                retries=False,
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
-                enforce_content_length=True,
-                assert_same_host=False,
-                timeout=urllib3.Timeout(connect=request.timeout_s, read=request.timeout_s),
-            )
-            try:
+        try:
+            connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
+            for name, value in self._headers(request, parts).items():
+                connection.putheader(name, value)
+            connection.endheaders(request.body)
+            with connection.getresponse() as answer:
                 body = _read(request, answer, sink)
-            finally:
-                answer.close()
-        return Response(answer.status, answer.reason or "", dict(answer.headers.items()), body)
+        finally:
+            connection.close()
+        return Response(answer.status, answer.reason or "", dict(answer.getheaders()), body)
 
-    def _pool(self, request: Request, parts: SplitResult) -> tuple[urllib3.HTTPConnectionPool, str]:
-        """A pool for this one request, and the request target on it."""
+    def _route(
+        self, request: Request, parts: SplitResult, budget: Budget
+    ) -> tuple[Connection, str]:
+        """A connection for this one request, not yet made, and the request target on it."""
         host = parts.hostname or ""
         port = DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        is_secure = parts.scheme == "https"
+        tls = (self._trusted(), host) if parts.scheme == "https" else None
         proxy = self._proxy.choose(request.url) if request.via_proxy else None
-        if proxy is not None:
-            trust = self._tls() if is_secure else None
-            manager = urllib3.ProxyManager(proxy, ssl_context=trust)
-            pool = manager.connection_from_host(host, port, parts.scheme)
-            return pool, target if is_secure else f"http://{_bracketed(host)}:{port}{target}"
-        real_host, real_port = self._addresses.get(f"{host}:{port}", (host, port))
-        if is_secure:
-            return urllib3.HTTPSConnectionPool(
-                real_host, real_port, server_hostname=host, ssl_context=self._tls()
-            ), target
-        return urllib3.HTTPConnectionPool(real_host, real_port), target
+        if proxy is None:
+            address = self._addresses.get(f"{host}:{port}", (host, port))
+            return Connection(address, budget, timeout_s=request.timeout_s, tls=tls), target
+        hop = urlsplit(proxy)
+        address = (hop.hostname or "", hop.port or DEFAULT_PORTS["http"])
+        connection = Connection(address, budget, timeout_s=request.timeout_s, tls=tls)
+        if tls is None:
+            return connection, f"http://{_bracketed(host)}:{port}{target}"
+        connection.set_tunnel(host, port)
+        return connection, target
 
     def _headers(self, request: Request, parts: SplitResult) -> dict[str, str]:
         """The headers in the order that the recordings show."""
@@ -171,7 +159,7 @@ class UrllibTransport:
         headers.setdefault("User-Agent", self._user_agent)
         return headers
 
-    def _tls(self) -> ssl.SSLContext:
+    def _trusted(self) -> ssl.SSLContext:
         """The machine's certificate authorities, read anew each hour; reading them is slow."""
         now = self._clock.monotonic()
         if self._trust is None or now - self._trust[0] >= TRUST_S:
@@ -179,13 +167,16 @@ class UrllibTransport:
         return self._trust[1]
 
 
-def _read(request: Request, answer: BaseHTTPResponse, sink: Optional[BinaryIO]) -> bytes:
+def _read(request: Request, answer: HTTPResponse, sink: Optional[BinaryIO]) -> bytes:
     """The body in bounded pieces; into the sink if it is a success."""
     into = sink if answer.status in (200, 201, 202) else None
     limit = MAX_BODY if into is None else MAX_DOWNLOAD
     collected = bytearray()
     size = 0
-    for piece in answer.stream(BLOCK, decode_content=False):
+    while True:
+        piece = answer.read(BLOCK)
+        if not piece:
+            break
         size += len(piece)
         if size > limit:
             raise HttpError(
@@ -198,6 +189,8 @@ def _read(request: Request, answer: BaseHTTPResponse, sink: Optional[BinaryIO]) 
             collected += piece
         else:
             _store(into, piece)
+    if answer.length:  # what it has announced and did not send
+        raise ConnectionError(f"the answer was cut short, {answer.length} bytes are missing")
     return bytes(collected)
 
 
@@ -223,7 +216,5 @@ def _cannot_send(request: Request, error: Exception) -> HttpError:
 
 
 def _why(error: Exception) -> str:
-    cause = error.__cause__ or error.__context__
-    if isinstance(error, HTTPError) and isinstance(cause, OSError) and str(cause):
-        return str(cause)
-    return without_query(str(error))
+    """What is wrong, in a line; what a peer said that speaks no HTTP may be long."""
+    return without_query(str(error) or type(error).__name__)[:_LONGEST]

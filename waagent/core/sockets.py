@@ -1,4 +1,4 @@
-"""Raw use of sockets, for what urllib3 is not for: service notification and DHCP broadcasts."""
+"""Raw use of sockets, for what is no HTTP: service notification and DHCP broadcasts."""
 
 from __future__ import annotations
 

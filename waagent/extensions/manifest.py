@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 from waagent.core import files
 from waagent.core.errors import DocumentError, GuestError
+from waagent.core.remembered import remembered
 from waagent.extensions.codes import ExtensionCode, ExtensionError, ManifestError
 from waagent.extensions.home import HandlerHome
 from waagent.extensions.state import Operation
@@ -39,6 +40,7 @@ class HandlerManifest:
         return line
 
 
+@remembered(32)
 def parse_handler_manifest(data: bytes) -> HandlerManifest:
     """The manifest; raises ``ManifestError`` with the code that the service knows."""
     try:

@@ -16,6 +16,7 @@ from typing import Any, Callable, Optional
 from waagent.core import files
 from waagent.core.clock import Clock
 from waagent.core.errors import AgentError, DocumentError, GuestError
+from waagent.core.remembered import remembered
 from waagent.extensions.codes import ExtensionCode, ExtensionError, StatusFault
 from waagent.extensions.home import HandlerHome
 from waagent.protocol.documents.json_fields import parse_json
@@ -74,6 +75,7 @@ def read_extension_status(
     )
 
 
+@remembered(32)
 def parse_extension_status(data: bytes, subject: Subject) -> ExtensionStatus:
     """A status file's content; raises ``DocumentError`` (no JSON) or ``StatusFault``."""
     text = data.decode("utf-8", "backslashreplace")

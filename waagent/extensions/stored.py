@@ -14,6 +14,7 @@ from waagent.core import files
 from waagent.core.clock import timestamp_s
 from waagent.core.errors import DocumentError, GuestError
 from waagent.core.redact import redact
+from waagent.core.remembered import remembered
 from waagent.extensions.codes import ExtensionCode, ExtensionError
 from waagent.extensions.home import HandlerHome
 from waagent.protocol.documents.json_fields import Fields, parse_json
@@ -21,6 +22,7 @@ from waagent.protocol.documents.status import NOT_READY
 
 _LONGEST = 1024 * 1024
 _SCHEMA = 1.0
+STORED = "HandlerStatus"
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,19 @@ def read_stored_status(home: HandlerHome) -> Optional[StoredStatus]:
     except (OSError, GuestError) as error:
         raise ExtensionError(f"cannot read {home.stored_status}: {error}") from error
     try:
-        fields = Fields(parse_json(data, home.stored_status.name), home.stored_status.name)
-        code = fields.number("code") if fields.value("code") is not None else 0
-        return StoredStatus(
-            fields.maybe_text("status") or NOT_READY, code, fields.maybe_text("message")
-        )
+        return parse_stored_status(data)
     except DocumentError as error:
         raise ExtensionError(f"{error} in {home.folder}") from error
+
+
+@remembered(32)
+def parse_stored_status(data: bytes) -> StoredStatus:
+    """A stored status; raises ``DocumentError``."""
+    fields = Fields(parse_json(data, STORED), STORED)
+    code = fields.number("code") if fields.value("code") is not None else 0
+    return StoredStatus(
+        fields.maybe_text("status") or NOT_READY, code, fields.maybe_text("message")
+    )
 
 
 def write_placeholder(

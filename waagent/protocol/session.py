@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from waagent.core.context import Context
-from waagent.core.http import Transport, UrllibTransport
+from waagent.core.http import HttpTransport, Transport
 from waagent.core.proxy import ProxyRules
 from waagent.core.version import AGENT_NAME, AGENT_VERSION
 from waagent.protocol.bundle import Opener
@@ -42,7 +42,7 @@ class Session:
 def make_transport(context: Context) -> Transport:
     """The transport of this process: our name, the configured proxy, the address book."""
     proxy = context.conf.http_proxy
-    return UrllibTransport(
+    return HttpTransport(
         user_agent=f"{AGENT_NAME}/{AGENT_VERSION}",
         clock=context.system.clock,
         proxy=ProxyRules(proxy.host, proxy.port_in_use, context.system.environment),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.integration.daemon.process import DaemonProcess
 
-PACKAGES = {"lxml", "urllib3", "cryptography", "asn1crypto", "psutil", "pyudev"}
+PACKAGES = {"lxml", "cryptography", "asn1crypto", "psutil", "pyudev"}
 LARGE = {"ssl", "http", "email", "asyncio", "concurrent", "xml", "urllib.request"}
 LARGE |= {"hashlib", "tempfile", "shutil", "random", "zipfile", "ctypes", "difflib", "uuid"}
 MOST_MORE_KB = 8 * 1024

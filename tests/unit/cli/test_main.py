@@ -14,7 +14,7 @@ from waagent.core.version import AGENT_VERSION
 
 PROJECT = Path(__file__).resolve().parents[3]
 SHIPPED = PROJECT / "config/waagent.conf"
-PACKAGES = ("lxml", "urllib3", "cryptography", "asn1crypto", "psutil", "pyudev")
+PACKAGES = ("lxml", "cryptography", "asn1crypto", "psutil", "pyudev")
 HEAVY = (*PACKAGES, "ssl", "http", "json", "socket", "subprocess", "tempfile", "ctypes", "difflib")
 # With these the version would take five times as long as Python itself, not less than three.
 HEAVIER_THAN_THE_ANSWER = (*HEAVY, "dataclasses", "inspect", "ast", "logging", "shutil", "random")

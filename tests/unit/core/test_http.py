@@ -18,7 +18,7 @@ from tests.support.peer import Answer, Peer, closed_port, resets, says_nothing, 
 from waagent.core.clock import Clock, SystemClock
 from waagent.core.context import Address
 from waagent.core.errors import GuestError, HttpError, Unreachable
-from waagent.core.http import MAX_BODY, Request, UrllibTransport
+from waagent.core.http import MAX_BODY, HttpTransport, Request
 from waagent.core.proxy import ProxyRules
 
 QUERY = "?sv=2021&sig=c2VjcmV0%3d"
@@ -27,9 +27,9 @@ MEBIBYTE = 1024 * 1024
 
 def transport(
     addresses: Optional[dict[str, Address]] = None, clock: Optional[Clock] = None
-) -> UrllibTransport:
+) -> HttpTransport:
     """The real transport, with an address book."""
-    return UrllibTransport(
+    return HttpTransport(
         user_agent="WALinuxAgent/1",
         clock=clock or SystemClock(),
         proxy=ProxyRules(),

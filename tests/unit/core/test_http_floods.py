@@ -15,7 +15,7 @@ from tests.support.peer import PATIENCE_S, Answer, Peer
 from waagent.core.clock import Clock, SystemClock
 from waagent.core.connection import SLOWEST_BYTES_S, SLOWEST_S, Budget
 from waagent.core.errors import HttpError, Unreachable
-from waagent.core.http import BLOCK, Request, UrllibTransport
+from waagent.core.http import BLOCK, HttpTransport, Request
 from waagent.core.proxy import ProxyRules
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -50,9 +50,9 @@ def ask(answer: Answer, clock: Optional[Clock] = None) -> None:
         transport(clock).send(Request("GET", peer.url("/a?sig=secret")))
 
 
-def transport(clock: Optional[Clock] = None) -> UrllibTransport:
+def transport(clock: Optional[Clock] = None) -> HttpTransport:
     """The real one."""
-    return UrllibTransport(user_agent="x", clock=clock or SystemClock(), proxy=ProxyRules())
+    return HttpTransport(user_agent="x", clock=clock or SystemClock(), proxy=ProxyRules())
 
 
 FLOODS = {

@@ -12,7 +12,7 @@ from tests.support.clock import ManualClock
 from tests.support.peer import Peer, make_certificate, read_request, sends, whole
 from waagent.core.context import Address
 from waagent.core.errors import HttpError, Unreachable
-from waagent.core.http import TRUST_S, Request, UrllibTransport
+from waagent.core.http import TRUST_S, HttpTransport, Request
 from waagent.core.proxy import ProxyRules
 
 NAME = "storage.test"
@@ -24,10 +24,10 @@ def transport(
     addresses: Optional[dict[str, Address]] = None,
     proxy: Optional[Peer] = None,
     clock: Optional[ManualClock] = None,
-) -> UrllibTransport:
+) -> HttpTransport:
     """The real transport, with an address book and perhaps a proxy."""
     rules = ProxyRules("127.0.0.1", proxy.port) if proxy else ProxyRules()
-    return UrllibTransport(
+    return HttpTransport(
         user_agent="agent", clock=clock or ManualClock(), proxy=rules, addresses=addresses
     )
 

@@ -17,7 +17,7 @@ from tests.support.transport import ScriptedTransport, answers, no_answer
 from waagent.core.clock import SystemClock
 from waagent.core.errors import AgentError
 from waagent.core.events import Events
-from waagent.core.http import Request, UrllibTransport
+from waagent.core.http import Request, HttpTransport
 from waagent.core.proxy import ProxyRules
 from waagent.protocol.exchange import Exchange
 from waagent.protocol.imds import Imds, Probe, learn_compute
@@ -65,7 +65,7 @@ def seen_by_a_server(request: Request) -> list[list[str]]:
         thread.start()
         here = request.url.replace("169.254.169.254", f"127.0.0.1:{server.server_port}")
         assert here != request.url
-        real = UrllibTransport(user_agent="other", clock=SystemClock(), proxy=ProxyRules())
+        real = HttpTransport(user_agent="other", clock=SystemClock(), proxy=ProxyRules())
         real.send(replace(request, url=here))
         thread.join()
     return seen

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Optional
 
 from waagent.core import xml
+from waagent.core.remembered import remembered
 from waagent.protocol.documents.names import is_one_line, is_plain_name, shown
 
 
@@ -41,6 +42,7 @@ class GoalState:
         return self.config_name.split(".")[0] if self.config_name else None
 
 
+@remembered(1)
 def parse_goal_state(data: bytes) -> GoalState:
     """The goal state; of several elements of one name the first in the document counts."""
     document = xml.parse(data, "the goal state", "GoalState")
