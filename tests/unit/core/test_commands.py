@@ -247,7 +247,7 @@ def test_started_child_runs_on_and_tells_its_end(runner: ProcessRunner, tmp_path
 def test_commands_and_children_have_no_channel_to_systemd() -> None:
     channel = {"NOTIFY_SOCKET": "/run/notify", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "1"}
     runner = ProcessRunner({"PATH": PATH, **channel})
-    printed = runner.run(("env",), timeout_s=10).stdout
+    printed = runner.run(("env",), stdin=None, timeout_s=10).stdout
     assert "PATH=" in printed
     assert "NOTIFY" not in printed
     assert "WATCHDOG" not in printed
