@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from tests.bench import heard
 from tests.bench.clock import Reading, Relation, relate, with_drift
@@ -62,8 +62,10 @@ def measure(lab: Lab, record: Round, plan: Plan, folder: Path) -> None:
         try:
             session.play(folder)
         except ODD as e:
-            record.failed = f"{type(e).__name__}: {str(e).splitlines()[0]}"
+            record.failed = f"{type(e).__name__}: {str(e).partition(chr(10))[0]}"
             (folder / "failure.txt").write_text(str(e) + "\n", encoding="utf-8")
+            with contextlib.suppress(*ODD):
+                session.see_first_boot()
             session.keep_evidence(folder)
         record.violations = list(machine.fabric.violations)
     record.took_s = time.monotonic() - started
@@ -88,9 +90,7 @@ class Session:
             record.changes_s.append(self._change(number))
         self._machine.run("systemctl", "is-system-running", "--wait", within_s=plan.limit_s)
         _pause(plan.settle_s)
-        clock = relate(self._read_clock())
-        start = self._look()
-        record.boot = self._read_boot(clock, start, self._power_on, 0)
+        clock, start = self.see_first_boot()
         if plan.idle_s:
             self._say(f"is idle for {plan.idle_s:g} s")
             _pause(plan.idle_s)
@@ -104,6 +104,14 @@ class Session:
             record.alone = self._look_at_the_guest_alone()
         self._say("restarts")
         record.restart = self._restart()
+
+    def see_first_boot(self) -> tuple[Relation, Snapshot]:
+        """Note what happened until now, and return the clock and the counters of this moment."""
+        clock = relate(self._read_clock())
+        seen = self._look()
+        if self._record.boot.service_s is None:
+            self._record.boot = self._read_boot(clock, seen, self._power_on, 0)
+        return clock, seen
 
     def keep_evidence(self, folder: Path) -> None:
         """The agent's log, the journal, the console and the requests, for a reader."""
@@ -222,10 +230,10 @@ class Session:
         """Restart the machine; its second boot counts from the start of the kernel."""
         hardware, journal = self._machine.hardware, self._fabric.journal
         mark = hardware.count_events()
-        with contextlib.suppress(MachineFailed):
-            self._machine.run("systemctl", "--no-block", "reboot")
-        hardware.await_event("RESET", mark, OFF_WITHIN_S)
-        since, reset = len(journal.entries()), time.time()
+        # A moment later, so that the guest agent has answered before it is told to stop.
+        self._machine.must("systemd-run", "-q", "--on-active=2", "systemctl", "reboot")
+        reset = _moment(hardware.await_event("RESET", mark, OFF_WITHIN_S))
+        since = sum(e.time <= reset for e in journal.entries())
         self._fabric.await_(
             lambda: heard.find_status_after(journal.entries(since=since), reset),
             self._plan.limit_s,
@@ -235,6 +243,12 @@ class Session:
         _pause(min(self._plan.settle_s, 15.0))
         clock = relate(self._read_clock())
         return self._read_boot(clock, self._look(), clock.host_time(0.0), since)
+
+
+def _moment(event: dict[str, Any]) -> float:
+    """When QEMU says that something happened, by this machine's clock."""
+    at = event["timestamp"]
+    return float(at["seconds"]) + float(at["microseconds"]) / 1e6
 
 
 def _pause(seconds: float) -> None:
