@@ -8,7 +8,7 @@ from typing import Optional
 
 from tests.bench.record import Boot, Round
 
-WIDTH, LEFT, RIGHT = 1120, 190, 150
+WIDTH, LEFT, RIGHT = 1180, 190, 215
 LANE, BAR, HEADER, GAP, TOP, BOTTOM = 26, 16, 30, 14, 44, 40
 INK, FAINT, GRID = "#1f2933", "#66727f", "#d9dee3"
 COLOURS = {
@@ -34,7 +34,7 @@ def choose_round(rounds: Sequence[Round], agent: str) -> Optional[Round]:
 def list_lanes(boot: Boot) -> list[Lane]:
     """The lanes of one boot; each has bars: from, to, colour, and what is said behind it."""
     ready, done = boot.since_service(boot.ready_s), boot.since_service(boot.extension_s)
-    said_ready = "never Ready" if ready is None else f"Ready, {ready:.1f} s after its start"
+    said_ready = "never Ready" if ready is None else f"Ready, {ready:.1f} s after the service"
     said_done = "no success" if done is None else f"success, {done:.1f} s after the service"
     asked = "" if boot.provisioning_s is None else f"at {boot.provisioning_s:.1f} s"
     return [

@@ -40,7 +40,7 @@ def test_picture_shows_all_agents_on_one_axis() -> None:
 def test_picture_says_how_long_the_agent_took() -> None:
     """Behind the bars."""
     said = words(render_picture([whole_round("ours", ready=15.0)], ["ours"]))
-    assert "Ready, 5.0 s after its start" in said
+    assert "Ready, 5.0 s after the service" in said
     assert "success, 9.0 s after the service" in said
 
 
