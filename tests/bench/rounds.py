@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import threading
 import time
 from collections.abc import Sequence
@@ -54,7 +55,8 @@ class Plan:
 def measure(lab: Lab, record: Round, plan: Plan, folder: Path) -> None:
     """Fill a record; what went wrong is in it, and the evidence in the folder."""
     started = time.monotonic()
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # of a run before
+    folder.mkdir(parents=True)
     image = lab.image(lab.agent)
     media = lab.person.media(hostname=lab.media_hostname)
     with lab.machine(media, image=image) as machine:
