@@ -1,16 +1,20 @@
-# One command each; `make help` lists them. What they do is in tools/ and tests/demo/.
+# One command each; `make help` lists them. What they do is in tools/, tests/demo/, tests/vm/ and
+# tests/bench/.
 PYTHON ?= python3
+SUITE ?= bookworm
+AGENT ?= ours
 STEPS = format lint types contracts unit integration
 
-.PHONY: help check $(STEPS) environments demo install deb rpm bench clean
+.PHONY: help check $(STEPS) environments demo install deb rpm vm bench clean
 
 help:
-	@echo "make check        all that CI runs short of the VM: $(STEPS)"
+	@echo "make check        all that CI runs short of demo and vm: $(STEPS)"
 	@echo "make STEP         one of these steps"
 	@echo "make demo         a first boot on a view of this very machine, as root, in namespaces"
 	@echo "make install      the agent on this machine, or below DESTDIR=, as FAMILY= has it"
 	@echo "make deb          dist/waagent_*.deb for Debian, or FAMILY=ubuntu"
 	@echo "make rpm          dist/waagent-*.rpm for FAMILY=redhat, fedora, suse, sles or azurelinux"
+	@echo "make vm           our package in real virtual machines, scenario by scenario; docs/vm.md"
 	@echo "make bench        our agent and Debian's own in turns, in virtual machines; docs/bench.md"
 	@echo "make clean        remove what the above made in this folder"
 
@@ -24,7 +28,7 @@ environments:
 	@$(PYTHON) tools/check.py environments
 
 demo:
-	@$(PYTHON) tools/demo.py
+	@$(PYTHON) tools/launch.py demo
 
 # AGENT_PYTHON is the interpreter that shall run the agent, PYTHONDIR the folder for its modules.
 install:
@@ -37,8 +41,14 @@ deb:
 rpm:
 	@$(PYTHON) tools/packaging/rpm.py --family="$(FAMILY)" --interpreter="$(AGENT_PYTHON)"
 
+# SUITE=trixie is Debian 13; ROOT= and FAMILY= another distribution, as a folder or a tar file;
+# AGENT= another package; SCENARIO= one of tests/vm/scenarios/.
+vm:
+	@$(PYTHON) tools/launch.py vm --suite=$(SUITE) --agent=$(AGENT) \
+		$(if $(ROOT),--root="$(ROOT)" --family=$(FAMILY)) $(SCENARIO)
+
 bench:
-	@$(PYTHON) tools/bench.py $(BENCH)
+	@$(PYTHON) tools/launch.py bench $(BENCH)
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache

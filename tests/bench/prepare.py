@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.vm.agents import Agent
 from tests.vm.image import Image
-from tests.vm.roots import Base
+from tests.vm.roots import BareSystem
 
 # There is no cloud-init in the image, extensions are wanted, and no other agent may be downloaded.
 KEYS = {
@@ -56,7 +56,7 @@ class Prepared:
         """What the agent is called."""
         return self.agent.title
 
-    def install(self, base: Base, image: Image, log: Path) -> None:
+    def install(self, base: BareSystem, image: Image, log: Path) -> None:
         """Install it, then prepare."""
         self.agent.install(base, image, log)
         image.change(f"{render_keys_script()}\n{QUIET}", log=log)

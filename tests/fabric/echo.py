@@ -2,8 +2,8 @@
 
 It reads what an extension is promised: HandlerEnvironment.json, its settings file, certificates.
 Public settings: `echo` (the text to repeat), `exit` (the code of enable), `pause` (seconds that
-enable takes), `status` (what it reports), `silent` (write no status), `leave` (seconds that a process
-which it leaves behind lives).
+enable takes), `status` (what it reports), `silent` (write no status), `leave` (seconds that a
+process which it leaves behind lives).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a demonstration looked at, one line each: what, whether it is as it should be, what was seen."""
+"""What was looked at, one line each: what, whether it is as it should be, and what was seen."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ Look = tuple[str, Callable[[], tuple[bool, str]]]
 
 
 def look_at(looks: Sequence[Look], *expected: type[Exception]) -> Iterator[Finding]:
-    """Look at everything; what cannot be looked at, for one of the expected reasons, is not good."""
+    """Look at everything; what cannot be looked at, for an expected reason, is not good."""
+    reasons: tuple[type[Exception], ...] = (OSError, LookupError, ValueError, *expected)
     for what, look in looks:
         try:
             good, seen = look()
-        except (OSError, LookupError, ValueError, *expected) as e:
+        except reasons as e:
             good, seen = False, f"{type(e).__name__}: {e}"
         yield Finding(what, good, " ".join(seen.split()))

@@ -1,1 +1,1 @@
-"""Real virtual machines that boot with the agent installed: `make vm`, and what `make bench` uses."""
+"""Real virtual machines that boot with the agent installed: `make vm`, and for `make bench`."""

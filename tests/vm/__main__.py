@@ -1,4 +1,4 @@
-"""`make vm`: every scenario in a real virtual machine, told as a table. The code is 1 on any miss."""
+"""`make vm`: every scenario in a real virtual machine, as a table. The code is 1 on any miss."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Optional, Protocol
 
 from tests.vm.image import Image
-from tests.vm.roots import INSTALL, Base
+from tests.vm.roots import INSTALL, BareSystem
 from tests.vm.shell import run
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -20,10 +20,16 @@ PROVISION_ITSELF = "sed -i 's/^Provisioning.Agent=.*/Provisioning.Agent=auto/' /
 AS_SHIPPED = PROVISION_ITSELF.replace("=auto", "=cloud-init")
 
 # The peer's unit starts on Hyper-V only; a drop-in lifts that, and nothing else of it is touched.
-ON_ANY_HYPERVISOR = """
-mkdir -p /etc/systemd/system/walinuxagent.service.d
-printf '[Unit]\\nConditionVirtualization=\\n' \
-  >/etc/systemd/system/walinuxagent.service.d/any-hypervisor.conf
+DROP_IN = "/etc/systemd/system/walinuxagent.service.d"
+ON_ANY_HYPERVISOR = f"""
+mkdir -p {DROP_IN}
+printf '[Unit]\\nConditionVirtualization=\\n' >{DROP_IN}/any-hypervisor.conf
+"""
+
+# Folders that are links in the image (/lib, on a merged /usr) stay links.
+TAKE_OVER = """
+tar -C /mnt -cf - . | tar -C / -xpf - --keep-directory-symlink
+systemctl enable waagent.service || systemctl enable walinuxagent.service
 """
 
 
@@ -35,7 +41,7 @@ class Agent(Protocol):
         """What it is called in tables."""
         ...
 
-    def install(self, base: Base, image: Image, log: Path) -> None:
+    def install(self, base: BareSystem, image: Image, log: Path) -> None:
         """Install and enable it on a disk of a base."""
         ...
 
@@ -55,7 +61,7 @@ class DebPackage:
         """The package's file name."""
         return self.path.name
 
-    def install(self, base: Base, image: Image, log: Path) -> None:
+    def install(self, base: BareSystem, image: Image, log: Path) -> None:
         """Install it; only what the base lacks is downloaded."""
         with tempfile.TemporaryDirectory(prefix="waagent-vm-") as name:
             shutil.copy(self.path, name)
@@ -73,7 +79,7 @@ class DebiansOwn:
         """As people know it."""
         return "Debian's waagent"
 
-    def install(self, base: Base, image: Image, log: Path) -> None:
+    def install(self, base: BareSystem, image: Image, log: Path) -> None:
         """Install it from the archive."""
         steps = (f"{INSTALL} waagent", ON_ANY_HYPERVISOR, PROVISION_ITSELF, "apt-get clean")
         image.change("\n".join(steps), log=log)
@@ -81,20 +87,19 @@ class DebiansOwn:
 
 @dataclass(frozen=True)
 class FromSource:
-    """`make install DESTDIR=... FAMILY=...`, for a distribution whose package cannot be built here."""
+    """`make install`, for a distribution whose package cannot be built or installed here."""
 
     @property
     def title(self) -> str:
         """What it is."""
         return "make install"
 
-    def install(self, base: Base, image: Image, log: Path) -> None:
+    def install(self, base: BareSystem, image: Image, log: Path) -> None:
         """Stage the files, copy them over, and enable the unit."""
         with tempfile.TemporaryDirectory(prefix="waagent-vm-") as name:
             words = (f"DESTDIR={name}", f"FAMILY={base.family}")
             run("make", "-C", str(CHECKOUT), "install", *words, log=log)
-            script = "cp -a /mnt/. / && systemctl enable waagent.service || systemctl enable walinuxagent.service"
-            image.change(script, given=Path(name), log=log)
+            image.change(TAKE_OVER, given=Path(name), log=log)
 
 
 def build_package() -> Path:

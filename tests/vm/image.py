@@ -73,7 +73,7 @@ class Image:
             return run("unshare", "--mount", *argv, script, log=log)
 
     def look(self, script: str) -> str:
-        """Run a shell script of this machine in the root folder of this disk, which is read only."""
+        """Run a shell script of this machine in the root folder of this disk, read only."""
         with _Folder(self.path, "root") as root:
             argv = ("/bin/sh", "-c", OUTSIDE, "look", str(self.path), str(root), script)
             return run("unshare", "--mount", *argv)

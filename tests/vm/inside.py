@@ -1,4 +1,4 @@
-"""Looking into a running machine through QEMU's guest agent: no network, no account, no agent of ours.
+"""Looking into a running machine by QEMU's guest agent: without network, account or our agent.
 
 Source: QEMU Guest Agent Protocol Reference (guest-sync-delimited, guest-exec, guest-exec-status).
 """

@@ -12,7 +12,7 @@ from tests.fabric.media import MediaKey, OvfMedia
 from tests.vm.agents import Agent
 from tests.vm.image import Image
 from tests.vm.machine import Machine
-from tests.vm.roots import Base
+from tests.vm.roots import BareSystem
 
 USER = "azureuser"
 
@@ -42,7 +42,7 @@ class Person:
 class Lab:
     """A base, an agent to put on it, and a folder for what is made on the way."""
 
-    base: Base
+    base: BareSystem
     agent: Agent
     folder: Path
     person: Person
@@ -70,6 +70,14 @@ class Lab:
         """A machine with the lab's agent, not yet switched on."""
         image = facts.pop("image", None) or self.image(self.agent)
         return Machine(self.base, image, media, **facts)
+
+
+@dataclass(frozen=True)
+class Booted:
+    """A machine, and the lab that it was made in: what a look gets."""
+
+    machine: Machine
+    lab: Lab
 
 
 def make_person(folder: Path) -> Person:

@@ -7,15 +7,14 @@ from typing import Any
 
 from tests.fabric import ECHO
 from tests.fabric.emulator import handler_items
-from tests.vm.lab import Lab
-from tests.vm.machine import Machine
+from tests.vm.lab import Booted
 
 PROTECTED = "fabric secret"
 
 
-def see_health(machine: Machine, lab: Lab) -> tuple[bool, str]:
+def see_health(on: Booted) -> tuple[bool, str]:
     """Provisioning was reported, then Ready, each once."""
-    reports = machine.fabric.world.received.health
+    reports = on.machine.fabric.world.received.health
     seen = [f"{r.state}{'/' + r.sub_status if r.sub_status else ''}" for r in reports]
     return seen == ["NotReady/Provisioning", "Ready"], ", ".join(seen) or "nothing"
 
@@ -27,30 +26,30 @@ def settings_status(document: dict[str, Any], name: str = ECHO) -> dict[str, Any
     return status
 
 
-def see_extension(machine: Machine, lab: Lab) -> tuple[bool, str]:
+def see_extension(on: Booted) -> tuple[bool, str]:
     """The extension ran with its secret, and its success is in the status blob."""
-    document = machine.fabric.world.received.statuses[-1]
+    document = on.machine.fabric.world.received.statuses[-1]
     item = handler_items(document, ECHO)[0]
     status = settings_status(document)
     digest = hashlib.sha256(PROTECTED.encode()).hexdigest()
     good = item["status"] == "Ready" and status["status"] == "success"
     good = good and digest in status["formattedMessage"]["message"]
-    calls = machine.read("/var/log/extension-calls.txt")
+    calls = on.machine.read("/var/log/extension-calls.txt")
     ran = [line.split()[1] for line in calls.splitlines() if line.startswith("== ")]
     good = good and ran == ["install", "enable"]
     return good, f"{ECHO}: {item['status']}, {status['status']}; commands run: {', '.join(ran)}"
 
 
-def see_telemetry(machine: Machine, lab: Lab) -> tuple[bool, str]:
+def see_telemetry(on: Booted) -> tuple[bool, str]:
     """Events arrived that say what the agent did."""
-    events = [event["params"] for event in machine.fabric.world.received.events]
+    events = [event["params"] for event in on.machine.fabric.world.received.events]
     seen = sorted({event["Operation"] for event in events if "Operation" in event})
     good = {"Provision", "Install", "Enable"} <= set(seen)
     return good, f"{len(events)} events: {', '.join(seen)}"
 
 
-def see_protocol(machine: Machine, lab: Lab) -> tuple[bool, str]:
+def see_protocol(on: Booted) -> tuple[bool, str]:
     """No request broke the protocol."""
-    count = len(machine.fabric.journal.entries())
-    broken = machine.fabric.violations
+    count = len(on.machine.fabric.journal.entries())
+    broken = on.machine.fabric.violations
     return not broken, "; ".join(broken) or f"{count} requests, all as the fabric expects"

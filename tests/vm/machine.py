@@ -22,7 +22,7 @@ from tests.fabric.media import OvfMedia, write_iso
 from tests.vm.image import Image
 from tests.vm.inside import Finished, Inside
 from tests.vm.qemu import Hardware, MachineFailed, Qemu
-from tests.vm.roots import Base
+from tests.vm.roots import BareSystem
 
 UP_WITHIN_S = 180.0
 OFF_WITHIN_S = 120.0
@@ -39,7 +39,7 @@ class Machine:
 
     def __init__(
         self,
-        base: Base,
+        base: BareSystem,
         image: Image,
         media: Optional[OvfMedia],
         *,
@@ -145,8 +145,7 @@ class Machine:
         words = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
         words += ["-o", "BatchMode=yes", "-o", "LogLevel=ERROR", *options]
         argv = ["timeout", f"{within_s:g}", "ssh", *words, f"{user}@{self.address}", command]
-        done = self._azure.network.call(lambda: _finish(argv))
-        return done
+        return self._azure.network.call(lambda: _finish(argv))
 
     def send(self, path: Path, name: str) -> None:
         """Put a file of this machine into the virtual one."""

@@ -6,7 +6,6 @@ QMP, its control protocol, says what happened to the hardware: a reset, a tray t
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import threading
@@ -189,4 +188,4 @@ class Qemu:
 def _descriptors(enter: Sequence[str]) -> tuple[int, ...]:
     """The open files that the words before the command name as /proc/self/fd/N."""
     names = [word.rpartition("/proc/self/fd/")[2] for word in enter if "/proc/self/fd/" in word]
-    return tuple(int(name) for name in names if os.fstat(int(name)))
+    return tuple(int(name) for name in names if name.isdigit())

@@ -19,7 +19,7 @@ from tests.vm.image import Image
 from tests.vm.shell import BuildFailed, run
 
 # Raise it to have every base made anew, when something below changes that no list shows.
-RECIPE = 6
+RECIPE = 7
 
 # A small cloud image: what boots, what is needed to log in, and what the agent's package asks for.
 # The guest agent of QEMU lets a test look into the machine without the network or an account.
@@ -29,7 +29,7 @@ DEBIAN_PACKAGES = (
     *("openssl", "ca-certificates"),
     *("e2fsprogs", "fdisk", "parted", "xfsprogs", "iptables", "logrotate", "qemu-guest-agent"),
     *("python3", "python3-asn1crypto", "python3-cryptography", "python3-lxml"),
-    *("python3-psutil", "python3-pyudev", "python3-urllib3"),
+    *("python3-psutil", "python3-pyudev"),
 )
 
 INSTALL = "apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-unsafe-io"
@@ -48,7 +48,7 @@ mkdir -p /var/log/journal
 
 
 @dataclass(frozen=True)
-class Base:
+class BareSystem:
     """A root file system with its kernel, and the family of distributions that it belongs to."""
 
     title: str
@@ -61,7 +61,7 @@ class Base:
 class Root(Protocol):
     """Something that a base can be made from."""
 
-    def ensure(self, cache: Path) -> Base:
+    def ensure(self, cache: Path) -> BareSystem:
         """Make it, unless it is in the cache."""
         ...
 
@@ -72,7 +72,7 @@ class DebianRoot:
 
     suite: str
 
-    def ensure(self, cache: Path) -> Base:
+    def ensure(self, cache: Path) -> BareSystem:
         """Make it, unless it is in the cache."""
         digest = _digest(self.suite, str(RECIPE), PREPARE, *DEBIAN_PACKAGES)
         folder = cache / f"debian-{self.suite}-{digest}"
@@ -92,7 +92,7 @@ class DebianRoot:
 
 @dataclass(frozen=True)
 class GivenRoot:
-    """Another distribution's root, as a tar archive or a folder, with kernel and initramfs in boot/.
+    """Another distribution's root, as a tar archive or a folder, with a kernel in boot/.
 
     It has to bring what the agent runs, systemd, sshd, and QEMU's guest agent.
     """
@@ -100,7 +100,7 @@ class GivenRoot:
     source: Path
     family: str
 
-    def ensure(self, cache: Path) -> Base:
+    def ensure(self, cache: Path) -> BareSystem:
         """Put it on a disk, unless that was done before."""
         if not self.source.exists():
             raise BuildFailed(f"cannot find the root file system {self.source}")
@@ -165,5 +165,5 @@ def _take_kernel(image: Image, folder: Path) -> None:
         raise BuildFailed("cannot find an initramfs beside the kernel in boot/")
 
 
-def _base(title: str, family: str, folder: Path) -> Base:
-    return Base(title, family, folder / "disk", folder / "vmlinuz", folder / "initrd")
+def _base(title: str, family: str, folder: Path) -> BareSystem:
+    return BareSystem(title, family, folder / "disk", folder / "vmlinuz", folder / "initrd")

@@ -15,7 +15,9 @@ class BuildFailed(Exception):
     """An image could not be made; the message holds the end of what the program said."""
 
 
-def run(*argv: str, log: Optional[Path] = None, environment: Optional[Mapping[str, str]] = None) -> str:
+def run(
+    *argv: str, log: Optional[Path] = None, environment: Optional[Mapping[str, str]] = None
+) -> str:
     """Run a program to its end and return what it printed, which also goes to the end of `log`."""
     done = subprocess.run(
         argv,

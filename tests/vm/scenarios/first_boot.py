@@ -8,13 +8,13 @@ from typing import Callable
 from tests.fabric import ECHO
 from tests.support.findings import Finding, Look, look_at
 from tests.vm import looks_account, looks_fabric, looks_machine
-from tests.vm.lab import Lab
+from tests.vm.lab import Booted, Lab
 from tests.vm.machine import Machine
 from tests.vm.qemu import MachineFailed
 
 PATIENCE_S = 180.0
 
-LOOKS: tuple[tuple[str, Callable[[Machine, Lab], tuple[bool, str]]], ...] = (
+LOOKS: tuple[tuple[str, Callable[[Booted], tuple[bool, str]]], ...] = (
     ("the system is up, and no unit failed", looks_machine.see_system),
     ("the service is active and ready", looks_machine.see_service),
     ("a daemon and its child run", looks_machine.see_processes),
@@ -43,9 +43,9 @@ def play(lab: Lab) -> Iterator[Finding]:
     media = lab.person.media(hostname=lab.media_hostname, custom_data=lab.custom_data.encode())
     with lab.machine(media) as machine:
         yield from look_at((("the machine boots and gets Ready", lambda: _boot(machine)),), *ODD)
-        yield from look_at(_with(machine, lab), *ODD)
-        yield from look_at((("a restart provisions nothing", lambda: _restart(machine, lab)),), *ODD)
-        yield from look_at(_with(machine, lab, *AFTER_RESTART), *ODD)
+        yield from look_at(_with(Booted(machine, lab)), *ODD)
+        yield from look_at((("a restart provisions nothing", lambda: _restart(machine)),), *ODD)
+        yield from look_at(_with(Booted(machine, lab), *AFTER_RESTART), *ODD)
         machine.switch_off()
         yield from look_at((("the password is nowhere", lambda: _secret(machine, lab)),), *ODD)
 
@@ -60,10 +60,10 @@ AFTER_RESTART = (
 )
 
 
-def _with(machine: Machine, lab: Lab, *names: str) -> tuple[Look, ...]:
-    def bind(what: str, see: Callable[[Machine, Lab], tuple[bool, str]]) -> Look:
+def _with(booted: Booted, *names: str) -> tuple[Look, ...]:
+    def bind(what: str, see: Callable[[Booted], tuple[bool, str]]) -> Look:
         name = f"restarted: {what}" if names else what
-        return name, lambda: see(machine, lab)
+        return name, lambda: see(booted)
 
     return tuple(bind(what, see) for what, see in LOOKS if not names or what in names)
 
@@ -75,13 +75,18 @@ def _boot(machine: Machine) -> tuple[bool, str]:
     ready = next(e.time for e in fabric.journal.entries() if b"<State>Ready</State>" in e.body)
     fabric.await_extension(ECHO, seq_no=0, within_s=PATIENCE_S)
     done = fabric.journal.entries()[-1].time
-    fabric.await_(lambda: fabric.world.received.events, PATIENCE_S, "telemetry")
+    fabric.await_(lambda: _told(machine, "Install"), PATIENCE_S, "telemetry of the installation")
     machine.await_up()
     text = f"Ready {ready - started:.1f} s after power on, the extension {done - started:.1f} s"
     return True, text
 
 
-def _restart(machine: Machine, lab: Lab) -> tuple[bool, str]:
+def _told(machine: Machine, operation: str) -> bool:
+    events = list(machine.fabric.world.received.events)
+    return any(event["params"].get("Operation") == operation for event in events)
+
+
+def _restart(machine: Machine) -> tuple[bool, str]:
     keys = machine.must("sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub")
     boot_id = machine.read("/proc/sys/kernel/random/boot_id")
     received = machine.fabric.world.received
