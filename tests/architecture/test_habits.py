@@ -67,6 +67,11 @@ def test_lxml_has_exactly_one_importer() -> None:
     assert importers_of("lxml", "waagent") == {"waagent/core/xml.py"}
 
 
+def test_dataclasses_have_exactly_one_importer() -> None:
+    """The one that makes them cheaply: a start is mostly imports."""
+    assert importers_of("dataclasses", "waagent") == {"waagent/core/records.py"}
+
+
 def test_emulator_imports_nothing_of_the_agent() -> None:
     """So that the two cannot share a mistake."""
     assert importers_of("waagent", "tests/fabric") == set()

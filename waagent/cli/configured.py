@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
@@ -20,6 +19,7 @@ from waagent.core.context import Context
 from waagent.core.errors import AgentError, describe
 from waagent.core.events import Events, Op
 from waagent.core.paths import LOG_FILE, make_paths
+from waagent.core.records import dataclass
 from waagent.core.system import System, real_system
 from waagent.guest import stats
 from waagent.guest.profile import Profile

@@ -12,11 +12,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Optional, Protocol
 
 from waagent.core.errors import CommandFailed, CommandTimedOut
+from waagent.core.records import dataclass
 
 # systemd's channel to the daemon, sd_notify(3): nobody else speaks for it.
 OUR_CHANNEL = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})

@@ -8,7 +8,6 @@ instead. What the options are is said in the ``conf_*`` modules.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Optional
@@ -39,6 +38,7 @@ from waagent.core.options import (
     parse_value,
     show_value,
 )
+from waagent.core.records import dataclass, field, replace
 
 LARGEST_FILE = 1024 * 1024
 MOST_WARNINGS = 100

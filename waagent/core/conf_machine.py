@@ -5,7 +5,6 @@ Keys, defaults and shipped values are the reference's (spec CLI 2.3 and 2.4); th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Optional
 
 from waagent.core.options import (
@@ -18,6 +17,7 @@ from waagent.core.options import (
     switch,
     text,
 )
+from waagent.core.records import dataclass
 
 _LOG_COLLECTING = ("chainguard", "debian", "suse", "ubuntu")
 _NO_LOG_COLLECTION_KEYS = {name: None for name in DISTROS if name not in _LOG_COLLECTING}

@@ -6,10 +6,10 @@ the words are ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Optional
 
 from waagent.core.options import GENERIC_ONLY, Limits, number, path, seconds, switch, text
+from waagent.core.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from waagent.core.clock import Stop
 from waagent.core.conf import Conf
 from waagent.core.events import Events
 from waagent.core.paths import Paths
+from waagent.core.records import dataclass, field
 from waagent.core.system import System
 
 Address = tuple[str, int]

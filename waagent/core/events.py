@@ -12,7 +12,6 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -20,6 +19,7 @@ from waagent.core.clock import Clock, timestamp
 from waagent.core.errors import describe, for_fabric
 from waagent.core.event_status import StatusTransitions
 from waagent.core.operations import Op
+from waagent.core.records import dataclass, replace
 from waagent.core.redact import redact
 from waagent.core.spool import Spool
 from waagent.core.version import AGENT_NAME, AGENT_VERSION

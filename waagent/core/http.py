@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse, InvalidURL
 from typing import BinaryIO, Optional, Protocol
 from urllib.parse import SplitResult, urlsplit
@@ -20,6 +19,7 @@ from waagent.core.connection import Budget, Connection
 from waagent.core.context import Address
 from waagent.core.errors import GuestError, HttpError, Unreachable
 from waagent.core.proxy import ProxyRules
+from waagent.core.records import dataclass, field
 from waagent.core.redact import without_query
 
 MAX_BODY = 16 * 1024 * 1024

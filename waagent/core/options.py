@@ -10,9 +10,10 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Optional, TypeVar, Union
+
+from waagent.core.records import dataclass, field, fields
 
 Value = Union[bool, int, str, None]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from waagent.core.conf import Conf
+from waagent.core.records import dataclass
 from waagent.core.system import System
 from waagent.core.version import AGENT_NAME
 

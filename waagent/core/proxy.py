@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Optional
 from urllib.parse import urlsplit
+
+from waagent.core.records import dataclass, field
 
 log = logging.getLogger(__name__)
 

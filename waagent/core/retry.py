@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Callable, Optional, TypeVar
 
 from waagent.core.clock import Clock, Stop
 from waagent.core.errors import AgentError
+from waagent.core.records import dataclass
 
 T = TypeVar("T")
 LONGEST_S = 600.0

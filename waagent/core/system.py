@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
 from waagent.core.clock import Clock, SystemClock
 from waagent.core.commands import Begun, Child, ProcessRunner, Result, Runner, Spawn
+from waagent.core.records import dataclass, field
 from waagent.core.rooted import Rooted
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Callable, Optional
 
 from waagent.core.clock import MAX_WAIT_S, Clock, Stop
 from waagent.core.errors import AgentError, describe
 from waagent.core.log import Quietly
+from waagent.core.records import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import signal
-from dataclasses import dataclass
 from typing import Callable, Optional
 
 from waagent.core.clock import Clock, Stop
 from waagent.core.commands import Child
+from waagent.core.records import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,6 @@ import re
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Callable
 
 from waagent.core import files, forked, signals
@@ -21,6 +20,7 @@ from waagent.core.commands import OUR_CHANNEL, Spawn
 from waagent.core.context import Context
 from waagent.core.errors import AgentError, CommandFailed, Exit, describe
 from waagent.core.events import Op
+from waagent.core.records import dataclass
 from waagent.core.redact import redact
 from waagent.core.sockets import notify_service_manager
 from waagent.core.version import AGENT_LONG_NAME, AGENT_NAME, AGENT_VERSION

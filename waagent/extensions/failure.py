@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Optional
 
 from waagent.core.errors import for_fabric
 from waagent.core.events import Op
+from waagent.core.records import dataclass
 from waagent.extensions.codes import (
     EnableFailed,
     ExtensionCode,

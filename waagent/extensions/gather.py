@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Optional
 
 from waagent.core.clock import Clock
 from waagent.core.errors import AgentError, describe
 from waagent.core.paths import Paths
+from waagent.core.records import dataclass, replace
 from waagent.extensions.codes import ExtensionCode, ExtensionError
 from waagent.extensions.home import HandlerHome, extension_of, homes_on_disk, item_name, prefix_of
 from waagent.extensions.manifest import read_handler_manifest

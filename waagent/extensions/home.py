@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
 from waagent.core.paths import Paths
+from waagent.core.records import dataclass
 from waagent.protocol.documents.handlers import Handler, Settings
 
 

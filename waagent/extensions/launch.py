@@ -11,7 +11,6 @@ import os
 import shlex
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import IO, Optional
 
@@ -20,6 +19,7 @@ from waagent.core.commands import MARKER, Child, Spawn
 from waagent.core.context import Context
 from waagent.core.errors import CommandFailed
 from waagent.core.events import Op
+from waagent.core.records import dataclass, field
 from waagent.extensions.codes import (
     ExtensionCode,
     ExtensionError,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
 from waagent.core import files
 from waagent.core.errors import DocumentError, GuestError
+from waagent.core.records import dataclass, field
 from waagent.core.remembered import remembered
 from waagent.extensions.codes import ExtensionCode, ExtensionError, ManifestError
 from waagent.extensions.home import HandlerHome

@@ -6,11 +6,11 @@ Which commands in which order is said in ``steps.py``. Source: spec EXT 3.6 and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Optional
 
 from waagent.core import files
 from waagent.core.context import Context
+from waagent.core.records import dataclass
 from waagent.extensions.codes import EnableFailed, ExtensionError
 from waagent.extensions.commandlog import Voice
 from waagent.extensions.home import HandlerHome, extension_of

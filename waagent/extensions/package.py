@@ -12,12 +12,12 @@ import errno
 import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional, Protocol
 
 from waagent.core import archive, files
 from waagent.core.errors import AgentError, HttpError
+from waagent.core.records import dataclass
 from waagent.core.version import Version
 from waagent.extensions.codes import ExtensionCode, ExtensionError, GoalStateFault, PackageError
 from waagent.extensions.home import HandlerHome

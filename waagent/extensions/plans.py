@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Optional
 
+from waagent.core.records import dataclass
 from waagent.extensions.sequence import Item, in_order
 from waagent.protocol.documents.extensions import ExtensionsGoalState
 from waagent.protocol.documents.handlers import RequestedState

@@ -6,10 +6,10 @@ Source: spec EXT 2.3 and 2.5.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Callable, Optional
 
 from waagent.core.clock import Clock, Stop
+from waagent.core.records import dataclass
 from waagent.extensions.codes import Interrupted
 from waagent.extensions.home import extension_of, item_name
 from waagent.extensions.status import is_terminal
@@ -17,7 +17,7 @@ from waagent.protocol.documents.handlers import Handler, Settings
 from waagent.protocol.documents.status import ExtensionStatus
 
 DEADLINE_S = 90 * 60.0
-POLL_S = 5.0
+POLL_S = 1.0
 
 
 @dataclass(frozen=True)

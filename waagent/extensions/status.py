@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -16,6 +15,7 @@ from typing import Any, Callable, Optional
 from waagent.core import files
 from waagent.core.clock import Clock
 from waagent.core.errors import AgentError, DocumentError, GuestError
+from waagent.core.records import dataclass, replace
 from waagent.core.remembered import remembered
 from waagent.extensions.codes import ExtensionCode, ExtensionError, StatusFault
 from waagent.extensions.home import HandlerHome

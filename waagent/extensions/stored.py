@@ -6,13 +6,13 @@ Source: spec EXT 4.5 (HandlerStatus) and 4.6 (placeholders).
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Optional
 
 from waagent.core import files
 from waagent.core.clock import timestamp_s
 from waagent.core.errors import DocumentError, GuestError
+from waagent.core.records import dataclass
 from waagent.core.redact import redact
 from waagent.core.remembered import remembered
 from waagent.extensions.codes import ExtensionCode, ExtensionError

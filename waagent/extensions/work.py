@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Callable, Optional
 
 from waagent.core.events import Op
+from waagent.core.records import dataclass, field
 from waagent.extensions.codes import ExtensionError
 from waagent.extensions.home import extension_of
 from waagent.extensions.launch import NOT_RUN

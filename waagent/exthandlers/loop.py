@@ -6,12 +6,12 @@ Source: spec EXT 1.2 to 1.4, 2.2; WIRE 3.8.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import Optional
 
 from waagent.core.context import Context
 from waagent.core.errors import AgentError, describe
 from waagent.core.events import Op
+from waagent.core.records import dataclass
 from waagent.extensions.reconcile import Extensions
 from waagent.exthandlers.convergence import Convergence
 from waagent.exthandlers.report import Report

@@ -9,7 +9,6 @@ import contextlib
 import logging
 import sys
 import threading
-from dataclasses import dataclass
 from typing import Optional
 
 from waagent.core import files, signals
@@ -17,6 +16,7 @@ from waagent.core.conf_notices import find_key_conflict, notices_of
 from waagent.core.context import Context
 from waagent.core.errors import Exit, describe
 from waagent.core.events import Op
+from waagent.core.records import dataclass
 from waagent.core.version import AGENT_LONG_NAME, AGENT_NAME, AGENT_VERSION
 from waagent.core.workers import Workers
 from waagent.extensions.reconcile import Extensions

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Optional
 
 from waagent.core.context import Context
 from waagent.core.errors import AgentError, describe
 from waagent.core.events import Op
+from waagent.core.records import dataclass, replace
 from waagent.core.sockets import kernel_hostname
 from waagent.extensions.reconcile import Extensions
 from waagent.exthandlers.convergence import Convergence

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Optional
 
 from waagent.core import files
 from waagent.core.errors import GuestError
+from waagent.core.records import dataclass
 from waagent.core.system import System
 
 log = logging.getLogger(__name__)

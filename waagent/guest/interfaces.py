@@ -9,10 +9,10 @@ import ipaddress
 import logging
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Optional
 
 from waagent.core import files
+from waagent.core.records import dataclass
 from waagent.core.system import System
 from waagent.guest.routes import Route, find_primary, read_routes
 

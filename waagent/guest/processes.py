@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from waagent.core import files
 from waagent.core.commands import MARKER
 from waagent.core.errors import GuestError
+from waagent.core.records import dataclass
 from waagent.core.system import System
 
 LARGEST = 1024 * 1024

@@ -7,8 +7,8 @@ Rows differ from the generic profile only where the distribution does; differenc
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
 
+from waagent.core.records import dataclass, replace
 from waagent.core.rooted import Rooted
 from waagent.guest.profile import (
     DhcpClient,

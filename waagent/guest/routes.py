@@ -6,10 +6,10 @@ import ipaddress
 import logging
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Optional
 
 from waagent.core import files
+from waagent.core.records import dataclass
 from waagent.core.sockets import ipv4_from_hex
 from waagent.core.system import System
 

@@ -5,13 +5,13 @@ Files of the extensions' own folders are ``extension_events``. Source: spec WIRE
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from waagent.core.clock import Clock, Stop
 from waagent.core.errors import AgentError, DocumentError, describe
 from waagent.core.events import AGENT_EVENT, AGENT_PROVIDER, Events, Op
+from waagent.core.records import dataclass, replace
 from waagent.core.redact import redact
 from waagent.core.spool import SUFFIX
 from waagent.core.version import AGENT_NAME

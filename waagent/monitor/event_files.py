@@ -10,12 +10,12 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
 from waagent.core.clock import timestamp
 from waagent.core.errors import EventDropped
+from waagent.core.records import dataclass, field
 
 TRIES = 3
 PAUSE_S = 1.0

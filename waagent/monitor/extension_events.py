@@ -10,11 +10,11 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from waagent.core.errors import AgentError, DocumentError, EventDropped, describe
 from waagent.core.events import LOG_EVENT, LOG_PROVIDER
+from waagent.core.records import dataclass, field
 from waagent.core.workers import Periodic
 from waagent.monitor.collect import Tools
 from waagent.monitor.event_files import (

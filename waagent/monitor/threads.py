@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 from waagent.core.context import Context
+from waagent.core.records import dataclass
 from waagent.core.workers import Worker
 from waagent.monitor import collect, extension_events, heartbeat, resources, send
 from waagent.monitor.collect import SpoolCollector, Tools

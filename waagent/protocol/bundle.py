@@ -6,10 +6,10 @@ Light: whoever only writes them to files does not need what opened them.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
 
 from waagent.core.errors import CryptoError
+from waagent.core.records import dataclass, field
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Optional
 
 from waagent.core.errors import DocumentError
+from waagent.core.records import dataclass
 
 COOKIE = bytes((0x63, 0x82, 0x53, 0x63))
 MAX_BYTES = 65_535  # a UDP datagram has no more

@@ -9,7 +9,6 @@ import contextlib
 import json
 import logging
 import uuid
-from dataclasses import dataclass
 from typing import Optional
 
 from waagent.core import files
@@ -18,6 +17,7 @@ from waagent.core.errors import AgentError, DocumentError, HttpError
 from waagent.core.events import Events, Op
 from waagent.core.http import Response
 from waagent.core.paths import Paths
+from waagent.core.records import dataclass
 from waagent.protocol.documents.extensions import GoalStateSource
 from waagent.protocol.documents.json_fields import Fields, parse_json
 from waagent.protocol.documents.ticks import MIN_TIMESTAMP

@@ -10,13 +10,13 @@ import json
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Optional
 
 from waagent.core.clock import Clock
 from waagent.core.errors import HttpError, describe
 from waagent.core.events import Events, Op
 from waagent.core.http import Request
+from waagent.core.records import dataclass, field
 from waagent.core.redact import redact
 from waagent.core.version import AGENT_NAME
 from waagent.protocol.exchange import Exchange

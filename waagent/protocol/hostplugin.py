@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
 from typing import BinaryIO, Optional
 
 from waagent.core.http import Request, Response, Transport
+from waagent.core.records import dataclass
 from waagent.protocol import exchange
 from waagent.protocol.exchange import HOST_PLUGIN_PORT, Exchange
 from waagent.protocol.storage import BlobRequest

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
@@ -17,6 +16,7 @@ from waagent.core import files
 from waagent.core.errors import AgentError, describe
 from waagent.core.events import Events, Op
 from waagent.core.paths import Paths
+from waagent.core.records import dataclass
 from waagent.protocol.bundle import Opener
 from waagent.protocol.documents.certificates import parse_certificates
 from waagent.protocol.errors import ProtocolFault

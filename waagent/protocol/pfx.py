@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from asn1crypto import core, keys, pkcs12, x509
@@ -17,6 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from waagent.core.errors import CryptoError
+from waagent.core.records import dataclass, field
 from waagent.protocol.bundle import Bundle, CertificateAndKey
 from waagent.protocol.ciphers import (
     ASN1_ERRORS,

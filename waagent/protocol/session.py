@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Optional
 
 from waagent.core.context import Context
 from waagent.core.http import HttpTransport, Transport
 from waagent.core.proxy import ProxyRules
+from waagent.core.records import dataclass
 from waagent.core.version import AGENT_NAME, AGENT_VERSION
 from waagent.protocol.bundle import Opener
 from waagent.protocol.channels import Channels

@@ -5,11 +5,11 @@ Source: spec WIRE 7.5. Whether a request goes direct or through the host is not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Optional
 
 from waagent.core.clock import timestamp_s
+from waagent.core.records import dataclass, field
 
 STORAGE_VERSION = "2014-02-14"
 PAGE = 512

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Optional
 
 from waagent.core import files
 from waagent.core.errors import AgentError, describe
 from waagent.core.events import Events, Op
 from waagent.core.paths import Paths
+from waagent.core.records import dataclass, replace
 from waagent.protocol.channels import Channels
 from waagent.protocol.documents import redacted
 from waagent.protocol.documents.artifacts_profile import parse_artifacts_profile

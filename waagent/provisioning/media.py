@@ -7,13 +7,13 @@ read, and ejected only when account and password exist (ARCHITECTURE.md decision
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
 from waagent.core import files
 from waagent.core.context import Context
 from waagent.core.errors import AgentError, GuestError, describe
+from waagent.core.records import dataclass
 from waagent.guest import media
 from waagent.protocol.documents.ovf import OvfEnv, parse_ovf_env, without_password
 from waagent.provisioning import marker

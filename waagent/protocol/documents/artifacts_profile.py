@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from waagent.core.records import dataclass
 from waagent.protocol.documents.json_fields import Fields, parse_json
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, field
 from typing import Optional
 
 from waagent.core import xml
+from waagent.core.records import dataclass, field
 
 PFX_IN_CMS = "Pkcs7BlobWithPfxContents"
 

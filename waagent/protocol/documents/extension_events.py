@@ -6,10 +6,10 @@ Only what one event must look like; folders, numbers of files and events are the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from waagent.core.errors import EventDropped
+from waagent.core.records import dataclass
 from waagent.core.redact import redact
 from waagent.protocol.documents.json_fields import parse_json
 from waagent.protocol.documents.telemetry import TelemetryEvent

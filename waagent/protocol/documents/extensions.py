@@ -5,11 +5,11 @@ The HostPlugin's form is in ``vm_settings.py``. Source: spec WIRE 3.7, EXT 2.1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Optional, Union
 
 from waagent.core import xml
+from waagent.core.records import dataclass, field, replace
 from waagent.protocol.documents.handlers import Handler, Note, RequestedState, Settings
 from waagent.protocol.documents.names import shown
 from waagent.protocol.documents.plugin_settings import parse_handlers

@@ -5,10 +5,10 @@ Not the documents themselves, and not when they are fetched.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Optional
 
 from waagent.core import xml
+from waagent.core.records import dataclass, replace
 from waagent.core.remembered import remembered
 from waagent.protocol.documents.names import is_one_line, is_plain_name, shown
 

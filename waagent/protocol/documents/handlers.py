@@ -6,9 +6,10 @@ Source: spec EXT 2.1, WIRE 3.7.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Optional, Union
+
+from waagent.core.records import dataclass, field
 
 INVALID_PREFIX = "[ExtensionsConfigError] "  # wire text: it reaches the portal
 

@@ -6,10 +6,10 @@ Only documents; the client is ``protocol.imds``. Source: spec WIRE 10.2 and 10.3
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Optional
 
 from waagent.core.errors import DocumentError
+from waagent.core.records import dataclass
 from waagent.core.version import Version
 from waagent.protocol.documents.json_fields import Fields, parse_json
 

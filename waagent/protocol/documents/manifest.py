@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Optional
 
 from waagent.core import xml
+from waagent.core.records import dataclass
 from waagent.core.version import Version
 from waagent.protocol.documents.names import shown
 

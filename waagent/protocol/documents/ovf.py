@@ -6,11 +6,11 @@ any depth, the first in the document wins; texts are taken as they stand.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Optional
 
 from waagent.core import xml
 from waagent.core.errors import DocumentError
+from waagent.core.records import dataclass, field
 
 OVF = "http://schemas.dmtf.org/ovf/environment/1"
 WA = "http://schemas.microsoft.com/windowsazure"

@@ -6,11 +6,11 @@ documents of the reference fail as a whole for some of it; that is repaired here
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Optional
 
 from waagent.core import xml
 from waagent.core.errors import DocumentError
+from waagent.core.records import replace
 from waagent.protocol.documents.handlers import (
     INVALID_PREFIX,
     Handler,

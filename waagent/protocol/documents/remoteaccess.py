@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Optional
 
 from waagent.core import xml
+from waagent.core.records import dataclass, field
 
 MAX_USERS = 100  # the fabric delivers at most 10
 

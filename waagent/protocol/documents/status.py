@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Optional, Union
 
 from waagent.core.clock import timestamp_s
+from waagent.core.records import dataclass
 from waagent.core.redact import redact
 from waagent.core.version import AGENT_VERSION
 

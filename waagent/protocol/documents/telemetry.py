@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Union
 
 from waagent.core import xml
 from waagent.core.errors import DocumentError
+from waagent.core.records import dataclass, field
 from waagent.core.xml import quoteattr
 from waagent.protocol.documents.json_fields import parse_json
 from waagent.protocol.documents.xml_text import xml_text

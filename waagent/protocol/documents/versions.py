@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Optional
 
 from waagent.core import xml
+from waagent.core.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ Unlike ExtensionsConfig, any violation refuses the whole document: the fabric's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any, Optional, Union
 
 from waagent.core.errors import DocumentError
+from waagent.core.records import dataclass, replace
 from waagent.core.version import Version
 from waagent.protocol.documents.extensions import (
     ZERO_GUID,
