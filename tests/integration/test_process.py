@@ -64,7 +64,8 @@ def run_until_reported(machine: RootedAgent, *, checks_parent: bool = False) -> 
 
 def only_event(machine: RootedAgent, op: Op) -> dict[str, Any]:
     """The event of an operation, in the spool or already at the fabric: threads were at work."""
-    sent = [e for e in machine.fabric.world.received.events if e.get("Operation") == op.value]
+    sent = [e["params"] for e in machine.fabric.world.received.events]
+    sent = [parameters for parameters in sent if parameters.get("Operation") == op.value]
     found: dict[str, Any]
     (found,) = machine.events(op) + sent
     return found

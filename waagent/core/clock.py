@@ -6,11 +6,13 @@ the time is over, or when a descriptor has something to say (ARCHITECTURE.md, th
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
 import signal
 import time
+import weakref
 from datetime import datetime, timezone
 from typing import Optional, Protocol
 
@@ -73,6 +75,30 @@ class Stop:
             os.write(self._writer, b"x")
 
 
+class Bell:
+    """Wakes one thread that waits for its descriptor; rung by any thread, as often as one likes."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = pipe = _pipe()
+        weakref.finalize(self, _close, *pipe)
+
+    def ring(self) -> None:
+        """Wake the one who waits, or will."""
+        with contextlib.suppress(BlockingIOError):  # it has been rung often enough
+            os.write(self._writer, b"x")
+
+    def answer(self) -> bool:
+        """Whether it was rung since it was asked last."""
+        try:
+            return bool(os.read(self._reader, 4096))
+        except BlockingIOError:
+            return False
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while nobody has answered."""
+        return self._reader
+
+
 class Clock(Protocol):
     """Wall time, monotonic time, and waiting."""
 
@@ -114,6 +140,11 @@ class SystemClock:
             if event & select.POLLNVAL:
                 raise OSError(errno.EBADF, f"cannot wait for descriptor {descriptor}: it is closed")
         return stop is not None and stop.is_set()
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _pipe() -> tuple[int, int]:

@@ -113,18 +113,25 @@ def read(path: Path, *, limit: int = MAX_READ) -> bytes:
     A pipe, a socket or a disk is a ``GuestError`` too: whoever put it there would hold us up.
     """
     collected = bytearray()
-    with open_plain(path) as stream:
+    descriptor = _open_plain(path)
+    try:
         # In pieces: the kernel's own files refuse to be read into a very large buffer.
         while len(collected) <= limit:
-            piece = stream.read(READ_PIECE)
+            piece = os.read(descriptor, READ_PIECE)
             if not piece:
                 return bytes(collected)
             collected += piece
+    finally:
+        os.close(descriptor)
     raise GuestError(f'cannot read "{path}": it is larger than {limit} bytes')
 
 
 def open_plain(path: Path) -> IO[bytes]:
     """Open a file to read it, and nothing that could make us wait; raises as ``read`` does."""
+    return os.fdopen(_open_plain(path), "rb")
+
+
+def _open_plain(path: Path) -> int:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISDIR(mode):
@@ -133,7 +140,7 @@ def open_plain(path: Path) -> IO[bytes]:
     if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):
         os.close(descriptor)
         raise GuestError(f'cannot read "{path}": it is no plain file')
-    return os.fdopen(descriptor, "rb")
+    return descriptor
 
 
 def read_text(path: Path, *, limit: int = MAX_READ) -> str:

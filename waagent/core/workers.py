@@ -7,22 +7,29 @@ import threading
 from collections.abc import Sequence
 from typing import Callable, Optional
 
-from waagent.core.clock import MAX_WAIT_S, Clock, Stop
+from waagent.core.clock import MAX_WAIT_S, Bell, Clock, Stop
 from waagent.core.errors import AgentError, describe
 from waagent.core.log import Quietly
 from waagent.core.records import dataclass
 
 log = logging.getLogger(__name__)
 
+EARLY_S = 0.001  # a wait may seem to end that much before its time
+
 
 @dataclass(frozen=True)
 class Periodic:
-    """Work that comes round; its name finishes the sentence "Cannot ..."."""
+    """Work that comes round; its name finishes the sentence "Cannot ...".
+
+    With a bell it is done ``every_s`` after somebody rang, for all that came meanwhile, and not
+    otherwise.
+    """
 
     name: str
     every_s: float
     do: Callable[[], None]
     first_after_s: float = 0.0
+    bell: Optional[Bell] = None
 
 
 class Worker:
@@ -34,22 +41,37 @@ class Worker:
         self._stop = Stop()
         self._quietly = Quietly(clock)
         start = clock.monotonic()
-        self._due = {periodic: start + periodic.first_after_s for periodic in periodics}
+        self._due = {each: start + each.first_after_s for each in periodics if each.bell is None}
+        self._silent = [each for each in periodics if each.bell is not None]
         self._thread: Optional[threading.Thread] = None
         self._lock = threading.Lock()
 
     def turn(self) -> bool:
         """Wait for the next periodic and run it; ``False`` once told to stop."""
-        if not self._due:
-            return not self._clock.wait(self._stop, MAX_WAIT_S)
-        periodic = min(self._due, key=self._due.__getitem__)
-        delay = max(0.0, self._due[periodic] - self._clock.monotonic())
-        if self._clock.wait(self._stop, delay):
+        self._hear()
+        periodic = min(self._due, key=self._due.__getitem__, default=None)
+        now = self._clock.monotonic()
+        due = now + MAX_WAIT_S if periodic is None else self._due[periodic]
+        bells = [each.bell.fileno() for each in self._silent if each.bell is not None]
+        if self._clock.wait(self._stop, max(0.0, due - now), *bells):
             return False
+        if periodic is None or self._clock.monotonic() < due - EARLY_S:
+            return True  # a bell, or a very long wait that is asked for again
+        if periodic.bell is not None:
+            periodic.bell.answer()  # what was rung until now is what it is done for
         self._attempt(periodic)
         del self._due[periodic]  # of those that are due at the same time the others come first
-        self._due[periodic] = self._clock.monotonic() + periodic.every_s
+        if periodic.bell is None:
+            self._due[periodic] = self._clock.monotonic() + periodic.every_s
+        else:
+            self._silent.append(periodic)
         return True
+
+    def _hear(self) -> None:
+        for each in list(self._silent):
+            if each.bell is not None and each.bell.answer():
+                self._silent.remove(each)
+                self._due[each] = self._clock.monotonic() + each.every_s
 
     def start(self) -> None:
         """Start the thread under its name, unless it runs or was told to stop."""

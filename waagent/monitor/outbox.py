@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
+from waagent.core.clock import Bell
 from waagent.protocol.documents.telemetry import TelemetryEvent
 
 LIMIT = 4000  # several full spools; some 8 MB at the size that events have
@@ -20,6 +21,8 @@ class Outbox:
         self._limit = limit
         self._lock = threading.Lock()
         self._waiting: deque[TelemetryEvent] = deque()
+        self.bell = Bell()
+        """Rings when there is something to be sent."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -31,6 +34,8 @@ class Outbox:
     def put(self, event: TelemetryEvent) -> None:
         """Add an event; a collector asks ``is_full`` before it takes a file away."""
         with self._lock:
+            if not self._waiting:
+                self.bell.ring()
             self._waiting.append(event)
 
     def take_all(self) -> list[TelemetryEvent]:

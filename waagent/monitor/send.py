@@ -57,6 +57,8 @@ class Sender:
             if not self._waiting:
                 break
             self._post(self._waiting.popleft())
+        if self._waiting or len(self._outbox):
+            self._outbox.bell.ring()  # the rest has its turn after a pause
         self._losses.report(self._events)
 
     def give_back(self) -> int:
@@ -96,6 +98,6 @@ class Sender:
             log.warning("Dropped a telemetry event that is too large for a request: %s", what)
 
 
-def periodics(sender: Sender) -> list[Periodic]:
-    """The work of the thread ``SendTelemetryHandler``."""
-    return [Periodic("send telemetry events", PERIOD_S, sender.send)]
+def periodics(sender: Sender, outbox: Outbox) -> list[Periodic]:
+    """The work of the thread ``SendTelemetryHandler``: it sleeps while nothing is to be sent."""
+    return [Periodic("send telemetry events", PERIOD_S, sender.send, bell=outbox.bell)]

@@ -69,7 +69,7 @@ def make_monitor(context: Context, peers: Peers) -> Monitor:
     return Monitor(
         (
             Worker(heartbeat.THREAD, [*beats, *memory], clock),
-            Worker(send.THREAD, send.periodics(sender), clock),
+            Worker(send.THREAD, send.periodics(sender, outbox), clock),
             Worker(collect.THREAD, collecting, clock),
         ),
         sender,

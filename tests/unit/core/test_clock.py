@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waagent.core.clock import MAX_WAIT_S, Stop, SystemClock, timestamp, timestamp_s
+from waagent.core.clock import MAX_WAIT_S, Bell, Stop, SystemClock, timestamp, timestamp_s
 from waagent.core.signals import stop_on
 
 LONG_S = 60.0
@@ -256,3 +256,26 @@ def test_timestamps_are_utc_and_always_as_long(moment: datetime, offset_min: int
     parsed = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
     assert parsed == aware
     assert timestamp_s(aware) == text[:19] + "Z"
+
+
+def test_bell_ends_a_wait_until_it_is_answered() -> None:
+    bell, clock = Bell(), SystemClock()
+    assert not bell.answer()
+    threading.Timer(0.05, bell.ring).start()
+    began = time.monotonic()
+    assert not clock.wait(None, LONG_S, bell.fileno())
+    assert time.monotonic() - began < LONG_S / 2
+    assert bell.answer()
+    assert not bell.answer()
+
+
+def test_bell_may_be_rung_as_often_as_one_likes_and_leaves_no_descriptor() -> None:
+    bell = Bell()
+    for _ in range(100_000):
+        bell.ring()
+    while bell.answer():
+        pass
+    descriptor = bell.fileno()
+    del bell
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)

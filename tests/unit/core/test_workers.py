@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.clock import ManualClock
-from waagent.core.clock import SystemClock
+from waagent.core.clock import Bell, SystemClock
 from waagent.core.errors import AgentError
 from waagent.core.workers import Periodic, Worker, Workers
 
@@ -68,6 +68,38 @@ def test_periodics_run_when_they_are_due_and_in_that_order(diary: Diary) -> None
         ("slow", 10.0),
         ("fast", 13.0),
     ]
+
+
+def test_periodic_with_a_bell_runs_when_somebody_rang_and_not_otherwise(diary: Diary) -> None:
+    """However often it is rung, once, a period later; the others come round meanwhile."""
+    bell = Bell()
+    rung = Periodic("rung", 5.0, lambda: diary.note("rung"), bell=bell)
+    worker = Worker("x", [rung, diary.job("round", 10.0)], diary.clock)
+    for moment in (3, 3.5, 6, 21):
+        diary.clock.at(moment, bell.ring)
+    while len(diary.entries) < 6:
+        assert worker.turn()
+    assert diary.entries == [
+        ("round", 0.0),
+        ("rung", 8.0),
+        ("round", 10.0),
+        ("round", 20.0),
+        ("rung", 26.0),
+        ("round", 30.0),
+    ]
+
+
+def test_worker_that_only_has_a_bell_sleeps_until_it_is_told_to_stop(diary: Diary) -> None:
+    """And a bell that was rung before it began is heard."""
+    bell = Bell()
+    bell.ring()
+    worker = Worker(
+        "x", [Periodic("rung", 5.0, lambda: diary.note("rung"), bell=bell)], diary.clock
+    )
+    assert worker.turn()
+    assert diary.entries == [("rung", 5.0)]
+    worker.tell_to_stop()
+    assert not worker.turn()
 
 
 def test_periodic_without_a_pause_does_not_starve_the_others(diary: Diary) -> None:

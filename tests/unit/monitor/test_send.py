@@ -11,8 +11,10 @@ from tests.support.clock import ManualClock
 from tests.support.spool import spooled
 from tests.support.telemetry import TelemetryListener, tools
 from tests.support.transport import ScriptedTransport, answers
+from waagent.core.clock import MAX_WAIT_S
 from waagent.core.errors import AgentError
 from waagent.core.events import AGENT_PROVIDER, LOG_PROVIDER, Events, Op
+from waagent.core.workers import Worker
 from waagent.monitor.collect import SpoolCollector
 from waagent.monitor.outbox import Outbox
 from waagent.monitor.send import POSTS_A_TURN, Sender, periodics
@@ -80,11 +82,29 @@ def test_each_provider_has_a_request_of_its_own(sending: Sending) -> None:
 
 
 def test_nothing_is_posted_when_nothing_waits(sending: Sending) -> None:
-    """Five seconds later it looks again."""
+    """And the thread sleeps until something does."""
     sending.sender.send()
     assert sending.server.bodies == []
-    (periodic,) = periodics(sending.sender)
-    assert periodic.every_s == 5.0
+    assert not sending.outbox.bell.answer()
+    (periodic,) = periodics(sending.sender, sending.outbox)
+    assert (periodic.every_s, periodic.bell) == (5.0, sending.outbox.bell)
+
+
+def test_thread_wakes_for_events_and_waits_for_more_of_them(sending: Sending) -> None:
+    """Five seconds, and as long between batches; then it sleeps again."""
+    worker = Worker("x", periodics(sending.sender, sending.outbox), sending.clock)
+    texts = [f"{number:02}" + "x" * 60000 for number in range(POSTS_A_TURN + 1)]
+    sending.clock.at(7, lambda: sending.put(*map(event, texts)))
+    start = sending.clock.monotonic()
+    moments = []
+    while len(sending.server.bodies) < len(texts):
+        before = len(sending.server.bodies)
+        assert worker.turn()
+        if len(sending.server.bodies) > before:
+            moments.append(sending.clock.monotonic() - start)
+    assert moments == [12.0, 17.0]
+    assert worker.turn()
+    assert sending.clock.waits[-1] == MAX_WAIT_S
 
 
 def test_many_batches_are_posted_a_few_at_a_time_in_order(sending: Sending) -> None:

@@ -17,7 +17,7 @@ from tests.support.transport import ScriptedTransport, answers, no_answer
 from waagent.core.clock import SystemClock
 from waagent.core.errors import AgentError
 from waagent.core.events import Events
-from waagent.core.http import Request, HttpTransport
+from waagent.core.http import HttpTransport, Request
 from waagent.core.proxy import ProxyRules
 from waagent.protocol.exchange import Exchange
 from waagent.protocol.imds import Imds, Probe, learn_compute
