@@ -42,10 +42,11 @@ rpm:
 	@$(PYTHON) tools/packaging/rpm.py --family="$(FAMILY)" --interpreter="$(AGENT_PYTHON)"
 
 # SUITE=trixie is Debian 13; ROOT= and FAMILY= another distribution, as a folder or a tar file;
-# AGENT= another package; SCENARIO= one of tests/vm/scenarios/.
+# AGENT= another package; BREAK= one of tests/vm/breaks/; SCENARIO= one of tests/vm/scenarios/.
 vm:
 	@$(PYTHON) tools/launch.py vm --suite=$(SUITE) --agent=$(AGENT) \
-		$(if $(ROOT),--root="$(ROOT)" --family=$(FAMILY)) $(SCENARIO)
+		$(if $(ROOT),--root="$(ROOT)" --family=$(FAMILY)) $(if $(BREAK),--break="$(BREAK)") \
+		$(SCENARIO)
 
 bench:
 	@$(PYTHON) tools/launch.py bench $(BENCH)

@@ -40,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--root", type=Path, help="another distribution: a folder or a tar file")
     parser.add_argument("--family", default="debian", help="which one that is, as `make install`")
     parser.add_argument("--agent", default="ours", help="ours, debian, source, or a .deb")
+    parser.add_argument("--break", type=Path, dest="damage", help="one of tests/vm/breaks/")
     parser.add_argument("scenario", nargs="*", help="all, if none is named")
     return parser
 
@@ -73,7 +74,7 @@ def main(argv: Optional[list[str]] = None) -> int:
     folder = Path(tempfile.mkdtemp(prefix="waagent-lab-"))
     try:
         base = root.ensure(find_cache())
-        agent = choose_agent(args.agent if not args.root else "source")
+        agent = choose_agent(args.agent if not args.root else "source", args.damage)
         lab = Lab(base, agent, folder, make_person(folder))
         print(f"{base.title} with {agent.title}, in QEMU without KVM", flush=True)
         misses = sum(play(lab, scenario) for scenario in chosen)

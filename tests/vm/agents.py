@@ -32,6 +32,16 @@ tar -C /mnt -cf - . | tar -C / -xpf - --keep-directory-symlink
 systemctl enable waagent.service || systemctl enable walinuxagent.service
 """
 
+# For the scripts in breaks/: edit a module or another file with sed, which has to change it.
+CHANGE = """
+change() {
+  case $1 in /*) file=$1 ;; *) file=/usr/lib/python3/dist-packages/$1 ;; esac
+  cp "$file" /tmp/before
+  sed -i "$2" "$file"
+  ! cmp -s "$file" /tmp/before || { echo "cannot break $file: $2 changes nothing"; exit 1; }
+}
+"""
+
 
 class Agent(Protocol):
     """Something that can be installed on a disk."""
@@ -50,24 +60,24 @@ class Agent(Protocol):
 class DebPackage:
     """A .deb, by apt: so that its dependencies are really those of the distribution.
 
-    `patch` is a shell script that breaks the installed agent on purpose.
+    `damage` is a script of tests/vm/breaks/, which breaks the installed agent on purpose.
     """
 
     path: Path
-    patch: Optional[str] = None
+    damage: Optional[Path] = None
 
     @property
     def title(self) -> str:
         """The package's file name."""
-        return self.path.name
+        return self.path.name + (f", broken: {self.damage.stem}" if self.damage else "")
 
     def install(self, base: BareSystem, image: Image, log: Path) -> None:
         """Install it; only what the base lacks is downloaded."""
         with tempfile.TemporaryDirectory(prefix="waagent-vm-") as name:
             shutil.copy(self.path, name)
             image.change(f"{INSTALL} /mnt/{self.path.name}", given=Path(name), log=log)
-        if self.patch is not None:
-            image.change(self.patch, log=log)
+        if self.damage is not None:
+            image.change(CHANGE + self.damage.read_text(encoding="utf-8"), log=log)
 
 
 @dataclass(frozen=True)
@@ -112,8 +122,8 @@ def build_package() -> Path:
     return max((CHECKOUT / "dist").glob("waagent_*_all.deb"), key=lambda p: p.stat().st_mtime_ns)
 
 
-def choose_agent(text: str) -> Agent:
-    """`ours`, `debian`, `source`, or the path of a .deb."""
+def choose_agent(text: str, damage: Optional[Path] = None) -> Agent:
+    """`ours`, `debian`, `source`, or the path of a .deb, which may be broken on purpose."""
     if text == "debian":
         return DebiansOwn()
     if text == "source":
@@ -121,4 +131,4 @@ def choose_agent(text: str) -> Agent:
     path = build_package() if text == "ours" else Path(text)
     if not path.is_file():
         raise SystemExit(f"cannot find the package {path}; AGENT is ours, debian, source or a .deb")
-    return DebPackage(path)
+    return DebPackage(path, damage)

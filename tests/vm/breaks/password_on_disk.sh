@@ -1,0 +1,2 @@
+# The saved document keeps the password.
+change waagent/provisioning/media.py 's/without_password(data)/data/'

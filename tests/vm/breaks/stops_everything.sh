@@ -1,0 +1,2 @@
+# Stopping the service kills what an extension left running.
+change /lib/systemd/system/walinuxagent.service '/^KillMode=/d'
