@@ -31,7 +31,8 @@ from waagent.core.paths import make_paths
 from waagent.core.system import System
 from waagent.exthandlers.main import ExtHandlers, assemble
 from waagent.guest.release import read_release
-from waagent.protocol.session import Session, make_transport, open_session
+from waagent.protocol.network import make_transport
+from waagent.protocol.session import Session, open_session
 from waagent.protocol.transport import make_transport_certificate
 
 ENDPOINT = "168.63.129.16"

@@ -23,7 +23,8 @@ from waagent.core.context import Context
 from waagent.core.errors import AgentError
 from waagent.core.events import Events
 from waagent.core.paths import Paths, make_paths
-from waagent.protocol.session import Session, make_transport, open_session
+from waagent.protocol.network import make_transport
+from waagent.protocol.session import Session, open_session
 from waagent.protocol.transport import make_transport_certificate
 from waagent.provisioning.choose import provision
 

@@ -35,7 +35,7 @@ def boot(context: Context, profile: Profile) -> int:
     search = Search(context, profile)
     try:
         if provision(context, profile, search) is None:
-            search.detection.run(with_goal_state=False)
+            search.detection.find()
     except AgentError as error:
         log.error("Cannot prepare this machine: %s", describe(error))
         return NO_FABRIC
@@ -56,7 +56,7 @@ class Search:
         """The one that this boot uses, however often it searches."""
         if self._detection is None:
             from waagent.protocol.endpoint import Detection
-            from waagent.protocol.session import make_transport
+            from waagent.protocol.network import make_transport
 
             self._detection = Detection(self._context, self._profile, make_transport(self._context))
         return self._detection
@@ -67,7 +67,7 @@ class Search:
 
     def connect(self) -> Session:
         """See ``provisioning.fabric.Fabric``."""
-        return self.detection.run(with_goal_state=True)
+        return self.detection.connect()
 
 
 def _is_taken_over(context: Context) -> bool:

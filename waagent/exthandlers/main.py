@@ -30,9 +30,10 @@ from waagent.guest.release import Release
 from waagent.monitor.heartbeat import AgentHeartbeat
 from waagent.monitor.threads import Monitor, Peers, make_monitor
 from waagent.protocol.imds import learn_compute
+from waagent.protocol.network import make_transport
 from waagent.protocol.opener import OpenerBeside
 from waagent.protocol.saved_endpoint import KNOWN_ENDPOINT, find_saved
-from waagent.protocol.session import Session, make_transport, open_session
+from waagent.protocol.session import Session, open_session
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +161,7 @@ def _connect(context: Context, profile: Profile, opener: Optional[OpenerBeside])
     if saved is None:
         from waagent.protocol.endpoint import Detection  # the daemon has done that, as a rule
 
-        saved = Detection(context, profile, transport).run(with_goal_state=False).wire.endpoint
+        saved = Detection(context, profile, transport).find()
     if saved != KNOWN_ENDPOINT:
         context.events.add(Op.PROTOCOL_ENDPOINT, f"The wire server's address is {saved}")
     return open_session(context, transport, saved, keeps_history=True, opener=opener)

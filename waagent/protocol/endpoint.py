@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import secrets
-from typing import Optional
+from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
 from waagent.core import sockets
 from waagent.core.context import Context
@@ -19,12 +19,17 @@ from waagent.guest.profile import Profile
 from waagent.protocol.dhcp_packet import DhcpOffer, parse_offer, render_discover
 from waagent.protocol.documents.versions import parse_versions
 from waagent.protocol.errors import EndpointNotFound
+from waagent.protocol.exchange import Exchange
 from waagent.protocol.saved_endpoint import KNOWN_ENDPOINT, save
-from waagent.protocol.session import Session, open_session
 from waagent.protocol.transport_keys import TransportKeys
-from waagent.protocol.wire import WIRE_VERSION
+from waagent.protocol.wire import WIRE_VERSION, Wire
+
+if TYPE_CHECKING:
+    from waagent.protocol.session import Session
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 DETECTION_TRIES = 360
 DETECTION_PAUSE_S = 10.0
@@ -53,15 +58,23 @@ class Detection:
         """Begin with what takes its time and needs no network: a new transport key."""
         self._keys.begin()
 
-    def run(self, *, with_goal_state: bool) -> Session:
-        """The session with the wire server found, transport keys at hand, its address saved.
+    def find(self) -> str:
+        """The address of the wire server, found and saved, and transport keys at hand.
 
-        The goal state of a first boot comes with new keys: an image may have some of another
-        machine. A restart goes on with those that it has. Raises ``EndpointNotFound`` after about
-        an hour.
+        For a restart, which goes on with the keys that it has. Raises ``EndpointNotFound`` after
+        about an hour.
         """
+        return self._search(lambda endpoint: endpoint, needs_keys=not self._keys.can_stay())
+
+    def connect(self) -> Session:
+        """The same with new keys, and a session that has fetched the goal state.
+
+        For a first boot: an image may have keys of another machine.
+        """
+        return self._search(self._fetch_goal_state, needs_keys=True)
+
+    def _search(self, use: Callable[[str], T], *, needs_keys: bool) -> T:
         log.info("Detect protocol endpoint")
-        needs_keys = with_goal_state or not self._keys.can_stay()
         for attempt in range(DETECTION_TRIES):
             if attempt:
                 log.info("Retry detect protocol: retry=%d", attempt)
@@ -70,13 +83,27 @@ class Detection:
             try:
                 if needs_keys:
                     self._keys.begin()
-                return self._attempt(with_goal_state=with_goal_state)
+                return self._attempt(use)
             except (AgentError, OSError) as error:
                 log.info("Protocol endpoint not found: %s", describe(error))
         raise EndpointNotFound("No protocol found.")
 
-    def _attempt(self, *, with_goal_state: bool) -> Session:
+    def _attempt(self, use: Callable[[str], T]) -> T:
         endpoint = self._find_endpoint()
+        try:
+            self._check_versions(endpoint)
+            self._keys.finish()
+            outcome = use(endpoint)
+        except AgentError:
+            log.info("WireServer is not responding. Reset dhcp endpoint")
+            self._skips_leases = True
+            raise
+        save(self._context, endpoint)
+        return outcome
+
+    def _fetch_goal_state(self, endpoint: str) -> Session:
+        from waagent.protocol.session import open_session  # all of it: not for a restart
+
         session = open_session(
             self._context,
             self._transport,
@@ -84,21 +111,14 @@ class Detection:
             keeps_history=False,
             opener=self._keys.open_certificates,
         )
-        try:
-            self._check_versions(session)
-            self._keys.finish()
-            if with_goal_state:
-                log.info("Initializing goal state during protocol detection")
-                session.store.refresh(force=True)
-        except AgentError:
-            log.info("WireServer is not responding. Reset dhcp endpoint")
-            self._skips_leases = True
-            raise
-        save(self._context, endpoint)
+        log.info("Initializing goal state during protocol detection")
+        session.store.refresh(force=True)
         return session
 
-    def _check_versions(self, session: Session) -> None:
-        versions = parse_versions(session.wire.fetch_versions())
+    def _check_versions(self, endpoint: str) -> None:
+        clock, stop = self._context.system.clock, self._context.stop
+        exchange = Exchange(self._transport, clock, endpoint=endpoint, stop=stop)
+        versions = parse_versions(Wire(exchange, endpoint, clock).fetch_versions())
         if not versions.accepts(WIRE_VERSION):
             raise EndpointNotFound(
                 f"Agent supported wire protocol version: {WIRE_VERSION} was not advised by Fabric."

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Optional
 
 from waagent.core.context import Context
-from waagent.core.http import HttpTransport, Transport
-from waagent.core.proxy import ProxyRules
+from waagent.core.http import Transport
 from waagent.core.records import dataclass
-from waagent.core.version import AGENT_NAME, AGENT_VERSION
 from waagent.protocol.bundle import Opener
 from waagent.protocol.channels import Channels
 from waagent.protocol.exchange import Exchange
@@ -37,17 +35,6 @@ class Session:
     health: HealthService
     imds: Imds
     store: Store
-
-
-def make_transport(context: Context) -> Transport:
-    """The transport of this process: our name, the configured proxy, the address book."""
-    proxy = context.conf.http_proxy
-    return HttpTransport(
-        user_agent=f"{AGENT_NAME}/{AGENT_VERSION}",
-        clock=context.system.clock,
-        proxy=ProxyRules(proxy.host, proxy.port_in_use, context.system.environment),
-        addresses=context.addresses,
-    )
 
 
 def open_session(

@@ -23,7 +23,6 @@ from waagent.core.paths import make_paths
 from waagent.protocol.endpoint import Detection
 from waagent.protocol.errors import EndpointNotFound
 from waagent.protocol.saved_endpoint import clean, find_saved
-from waagent.protocol.session import Session
 
 KNOWN = "168.63.129.16"
 LEASED = "10.1.2.3"
@@ -54,9 +53,9 @@ class Search:
     transport: ScriptedTransport
     clock: ManualClock
 
-    def run(self) -> Session:
-        """Search to the end."""
-        return self.detection.run(with_goal_state=False)
+    def run(self) -> str:
+        """Search to the end; the address."""
+        return self.detection.find()
 
     @property
     def asked(self) -> list[str]:
@@ -89,7 +88,7 @@ def _down() -> Link:
 
 def test_route_leads_to_the_known_address(tmp_path: Path) -> None:
     one = search(tmp_path, {"/proc/net/route": ROUTE, LEASE_FILE: LEASES})
-    assert one.run().wire.endpoint == KNOWN
+    assert one.run() == KNOWN
     assert one.asked == [KNOWN]
     assert dict(one.transport.sent[0].headers) == {}
     assert one.context.paths.endpoint.read_text() == KNOWN
@@ -100,7 +99,7 @@ def test_route_leads_to_the_known_address(tmp_path: Path) -> None:
 
 def test_lease_names_the_address_where_there_is_no_route(tmp_path: Path) -> None:
     one = search(tmp_path, {LEASE_FILE: LEASES})
-    assert one.run().wire.endpoint == LEASED
+    assert one.run() == LEASED
     assert one.context.paths.endpoint.read_text() == LEASED
 
 
@@ -113,7 +112,7 @@ def test_lease_is_not_believed_twice(tmp_path: Path) -> None:
 
 def test_discovery_that_is_switched_off_means_the_known_address(tmp_path: Path) -> None:
     one = search(tmp_path, {LEASE_FILE: LEASES}, conf=DHCP_IS_OFF)
-    assert one.run().wire.endpoint == KNOWN
+    assert one.run() == KNOWN
 
 
 @pytest.mark.parametrize(
@@ -123,7 +122,7 @@ def test_discovery_that_is_switched_off_means_the_known_address(tmp_path: Path) 
 )
 def test_wire_server_that_cannot_be_used_is_tried_again(tmp_path: Path, first: Reply) -> None:
     one = search(tmp_path, {"/proc/net/route": ROUTE}, [first, answers(200, VERSIONS)])
-    assert one.run().wire.endpoint == KNOWN
+    assert one.run() == KNOWN
     assert one.clock.waits == [10.0]
 
 
