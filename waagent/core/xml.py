@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Optional
-from xml.sax.saxutils import escape, quoteattr
 
 from lxml import etree
 
@@ -27,6 +26,24 @@ __all__ = [
     "remove",
     "replace_attributes",
 ]
+
+
+_IN_ATTRIBUTES = str.maketrans({"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
+
+
+def escape(text: str) -> str:
+    """Text as the content of an element. The library's own imports half of urllib for it."""
+    return text.replace("&", "&amp;").replace(">", "&gt;").replace("<", "&lt;")
+
+
+def quoteattr(text: str) -> str:
+    """Text as the value of an attribute, with its quotes: single ones if there are only double ones
+    in it.
+    """
+    escaped = escape(text).translate(_IN_ATTRIBUTES)
+    if '"' in escaped and "'" not in escaped:
+        return f"'{escaped}'"
+    return '"' + escaped.replace('"', "&quot;") + '"'
 
 
 class Node:

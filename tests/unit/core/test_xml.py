@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from xml.sax import saxutils
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from waagent.core import xml
 from waagent.core.errors import DocumentError
@@ -145,3 +149,9 @@ def test_xml_of_many_entities_is_refused_without_expanding_them() -> None:
     )
     with pytest.raises(DocumentError):
         doc(b"<!DOCTYPE a [" + entities + b"]><a>&e11;</a>")
+
+
+@given(st.text(st.sampled_from("a&<>\"'\n\r\t\u00e9")))
+def test_text_is_escaped_as_the_standard_library_would(text: str) -> None:
+    assert xml.escape(text) == saxutils.escape(text)
+    assert xml.quoteattr(text) == saxutils.quoteattr(text)
