@@ -131,6 +131,10 @@ FIGURES = (
         lambda r: [r.boot.extension_s],
     ),
     Figure("change", "change of settings to success", "s", HALF, "7.3-9.6", lambda r: r.changes_s),
+    Figure(
+        "handler", "  the handler's own part of it", "s", FREE, "",
+        lambda r: r.handler_s,
+    ),
     Figure("restart", "restart: service start to status", "s", HALF, "12.3-16.3", _restart),
     Figure(
         "pss_daemon", "memory of the daemon (PSS)", "MiB", HALF, "23.8",

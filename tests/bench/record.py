@@ -47,6 +47,7 @@ class Window:
     processes: Optional[int]  # None where the kernel cannot trace
     threads: Optional[int]
     programs: list[str]
+    processes_of_others: Optional[int]  # by the same list; all but these two the list has missed
     processes_of_all: int
     disk_written_bytes: int
     group_written_bytes: int
@@ -81,6 +82,7 @@ class Round:
     memory: Optional[Memory] = None
     version_s: list[float] = field(default_factory=list)
     python_s: list[float] = field(default_factory=list)
+    handler_s: list[float] = field(default_factory=list)
     restart: Optional[Boot] = None
     violations: list[str] = field(default_factory=list)
     took_s: float = 0.0
@@ -100,6 +102,7 @@ def compare(start: Snapshot, end: Snapshot, main: int, requests: Mapping[str, in
         processes=None if started is None else started.processes,
         threads=None if started is None else started.threads,
         programs=[] if started is None else list(started.programs),
+        processes_of_others=None if started is None else started.processes_of_others,
         processes_of_all=end.forks_of_all - start.forks_of_all,
         disk_written_bytes=end.disk_written_bytes - start.disk_written_bytes,
         group_written_bytes=end.group_written_bytes - start.group_written_bytes,

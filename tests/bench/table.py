@@ -53,8 +53,8 @@ def render_notes(rounds: Sequence[Round]) -> str:
     lines = []
     doubt = max((r.boot.clock_uncertainty_s for r in rounds), default=0.0)
     lines.append(
-        f"Medians of {len(rounds)} rounds, least and most in brackets. Moments of the guest are"
-        f" known to {doubt * 1000:.0f} ms."
+        f"Medians of {max((r.number for r in rounds), default=0)} rounds of each agent, least and"
+        f" most in brackets. Moments of the guest are known to {doubt * 1000:.0f} ms."
     )
     lines.append(
         f"Budgets: '{HALF}', '{LESS}' or '{ZERO}', of medians in this run; 'recorded' is the"

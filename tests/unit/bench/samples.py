@@ -19,6 +19,7 @@ def window(*, cpu_s: float = 1.0, processes: Optional[int] = 0, disk: int = 0) -
         processes=processes,
         threads=processes,
         programs=[],
+        processes_of_others=5,
         processes_of_all=5,
         disk_written_bytes=disk,
         group_written_bytes=0,
