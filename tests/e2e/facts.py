@@ -65,8 +65,13 @@ def has_password(guest: Guest, password: str) -> bool:
 
 
 def places_with(guest: Guest, text: str) -> list[str]:
-    """Files that were written since the guest's start and in which the text stands."""
-    found = guest.run("find", *PLACES, "-xdev", "-type", "f", "-newer", SINCE, "-print0")
+    """Files that were written since the guest's start and in which the text stands.
+
+    A large one is not the agent's: the view also shows what others write on this machine, such as
+    the disk of a virtual machine.
+    """
+    tests = ("-xdev", "-type", "f", "-size", "-16384k", "-newer", SINCE, "-print0")
+    found = guest.run("find", *PLACES, *tests)
     names = [name for name in found.output.split("\0") if name]
     return [name for name in names if text in (read_if_there(guest, name) or "")]
 
