@@ -130,6 +130,10 @@ FIGURES = (
         "power_extension", "  power on to the extension's success", "s", FREE, "",
         lambda r: [r.boot.extension_s],
     ),
+    Figure(
+        "kernel", "  power on to systemd: no agent yet", "s", FREE, "",
+        lambda r: [r.boot.userspace_s],
+    ),
     Figure("change", "change of settings to success", "s", HALF, "7.3-9.6", lambda r: r.changes_s),
     Figure(
         "handler", "  the handler's own part of it", "s", FREE, "",

@@ -8,6 +8,7 @@ from tests.bench.figures import HALF, LESS, ZERO, Row, Values
 from tests.bench.record import Round
 
 TITLE, COLUMN, SPREAD_FROM = 37, 20, 0.005
+UNQUIET = 1.25  # times that the slowest start of the same kernel may take
 
 
 def render_number(value: float, unit: str) -> str:
@@ -60,6 +61,12 @@ def render_notes(rounds: Sequence[Round]) -> str:
         f"Budgets: '{HALF}', '{LESS}' or '{ZERO}', of medians in this run; 'recorded' is the"
         " reference agent in another machine, for its ratios only."
     )
+    kernels = [r.boot.userspace_s for r in rounds if r.boot.userspace_s is not None]
+    if kernels and max(kernels) > min(kernels) * UNQUIET:
+        lines.append(
+            f"UNQUIET: the same kernel took {min(kernels):.1f} to {max(kernels):.1f} s to start, so"
+            " something else ran on this machine; measure again."
+        )
     for r in rounds:
         where = f"{r.agent}, round {r.number}"
         if r.failed:

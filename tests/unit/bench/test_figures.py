@@ -119,3 +119,11 @@ def test_processes_that_could_not_be_counted_are_no_zero() -> None:
     untraced = whole_round("ours")
     untraced.idle = window(processes=None)
     assert rows_of(untraced, whole_round("debian"))["processes"].verdict == UNKNOWN
+
+
+def test_notes_tell_when_the_same_kernel_took_longer() -> None:
+    """It is the same in every round, whatever the agent: what differs is the machine's other load."""
+    slow = whole_round("debian")
+    assert "UNQUIET" not in render_notes([whole_round("ours"), slow])
+    slow.boot.userspace_s = 9.0
+    assert "5.0 to 9.0 s" in render_notes([whole_round("ours"), slow])
