@@ -1,10 +1,8 @@
 """The echo extension: a real handler package that records its calls and repeats its settings.
 
-It reads what an extension is promised: HandlerEnvironment.json, its settings file, certificates.
 Public settings: `echo` (the text to repeat), `exit` (the code of enable), `pause` (seconds that
 enable takes), `status` (what it reports), `silent` (write no status), `leave` (seconds that a
-process which it leaves behind lives).
-"""
+process which it leaves behind lives). It reads what an extension is promised."""
 
 from __future__ import annotations
 

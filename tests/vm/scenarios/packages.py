@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Callable
+from typing import Any, Callable
 
 from tests.fabric import ECHO
 from tests.support.findings import Finding, look_at
@@ -26,7 +26,7 @@ class Story:
 
     def __init__(self, machine: Machine, lab: Lab, package: DebPackage) -> None:
         self._machine, self._lab, self._package = machine, lab, package
-        self._name = f"/root/{package.path.name}"
+        self._name = f"/var/tmp/{package.path.name}"
         self._facts: dict[str, str] = {}
 
     def boots_with_debians(self) -> tuple[bool, str]:
@@ -113,11 +113,10 @@ class Story:
     def is_purged(self) -> tuple[bool, str]:
         """A purge leaves nothing of the agent, and every account."""
         done = self._machine.run(*APT, "purge", "waagent", within_s=300)
-        script = (
-            "find / -xdev ( -path /proc -o -path /sys -o -path /var/lib/dpkg -o -path /root "
-            "-o -path /var/lib/apt ) -prune -o -iname *waagent* -print -o -iname *walinuxagent* "
-            "-print -o -path /etc/systemd/system/azure* -print"
-        )
+        elsewhere = ("/proc", "/sys", "/var/lib/dpkg", "/var/lib/apt", "/var/tmp")
+        pruned = " -o ".join(f"-path {folder}" for folder in elsewhere)
+        named = "-iname *waagent* -o -iname *walinuxagent* -o -path /etc/systemd/system/azure*"
+        script = f"find / -xdev ( {pruned} ) -prune -o ( {named} ) -print"
         found = self._machine.must(*script.split()).split()
         found += self._machine.run("sh", "-c", "ls -d /var/log/azure 2>/dev/null").output.split()
         left = [f for f in found if not f.startswith(NOT_OURS) and "/var/log/journal" not in f]
@@ -153,9 +152,10 @@ class Story:
         }
 
     @staticmethod
-    def _is_ours(status: dict[str, object]) -> bool:
+    def _is_ours(status: dict[str, Any]) -> bool:
         """Whether a status document is of our agent."""
-        return '"2.15.' in str(status).replace("'", '"')
+        version: str = status["aggregateStatus"]["guestAgentStatus"]["version"]
+        return version.startswith("2.15.")
 
 
 def play(lab: Lab) -> Iterator[Finding]:

@@ -85,6 +85,16 @@ class Story:
         )
         return good, f"product_uuid {mode}; {disk}: no link in /dev/disk/azure; rules read: {read}"
 
+    def has_right_rules(self) -> tuple[bool, str]:
+        """udev finds no fault in the rules, where it can look for any (systemd 254 and later)."""
+        version = int(self._machine.must("udevadm", "--version"))
+        if version < 254:
+            return True, f"not tried: udevadm {version} has no verify"
+        listed = self._machine.must("dpkg", "-L", "waagent").split()
+        rules = [name for name in listed if name.endswith(".rules")]
+        done = self._machine.run("udevadm", "verify", *rules)
+        return done.code == 0 and len(rules) == 2, done.said
+
     def stops(self) -> tuple[bool, str]:
         """Stopping ends daemon and child at once, and nothing else."""
         machine = self._machine
@@ -172,6 +182,7 @@ def play(lab: Lab) -> Iterator[Finding]:
             ("it runs in azure.slice", story.lies_in_its_slice),
             ("it is ready after the network", story.waits_for_the_network),
             ("udev's rules do what they should", story.gives_disks_names),
+            ("udev finds no fault in the rules", story.has_right_rules),
             ("it stops at once, extensions' processes live on", story.stops),
             ("a killed child is replaced", story.survives_a_killed_child),
             ("a killed daemon is replaced", story.survives_a_killed_daemon),
