@@ -122,7 +122,7 @@ def test_processes_that_could_not_be_counted_are_no_zero() -> None:
 
 
 def test_notes_tell_when_the_same_kernel_took_longer() -> None:
-    """It is the same in every round, whatever the agent: what differs is the machine's other load."""
+    """It is the same in every round: what differs is the other load of the machine."""
     slow = whole_round("debian")
     assert "UNQUIET" not in render_notes([whole_round("ours"), slow])
     slow.boot.userspace_s = 9.0
