@@ -14,7 +14,7 @@ from tests.support.agent import ENDPOINT, RootedAgent
 
 PROJECT = Path(__file__).resolve().parents[2]
 NOT_FOR_LONG = {"cryptography", "asn1crypto", "psutil", "pyudev", "ctypes"}
-MOST_OWN_KB = 30 * 1024
+MOST_OWN_KB = 24 * 1024
 
 
 def private_kb(pid: int) -> int:
