@@ -26,6 +26,7 @@ from tests.bench.rounds import Plan, measure
 from tests.bench.table import render_notes, render_table
 from tests.vm.agents import CHECKOUT, choose_agent
 from tests.vm.lab import Lab, make_person
+from tests.vm.qemu import MachineFailed
 from tests.vm.roots import DebianRoot, find_cache
 from tests.vm.shell import BuildFailed
 
@@ -133,7 +134,7 @@ def main(argv: Optional[list[str]] = None) -> int:
             lab.image(lab.agent)
         print(f"{base.title} with {', '.join(labs)}, in QEMU without KVM", flush=True)
         rounds = run_rounds(labs, args)
-    except BuildFailed as e:
+    except (BuildFailed, MachineFailed) as e:
         print(f"\nFAILED: {e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -30,9 +30,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Values:
-    """What was measured of one agent, over all rounds."""
+    """What was measured of one agent, over all rounds, and whether one of these ended early."""
 
     all: tuple[float, ...]
+    failed: bool = False
 
     @property
     def median(self) -> Optional[float]:
@@ -85,8 +86,9 @@ def build_rows(rounds: Sequence[Round], agents: Sequence[str]) -> list[Row]:
 
 
 def _gather(figure: Figure, rounds: Sequence[Round], agent: str) -> Values:
-    read = [v for r in rounds if r.agent == agent for v in figure.read(r) if v is not None]
-    return Values(tuple(read))
+    own = [r for r in rounds if r.agent == agent]
+    read = [v for r in own for v in figure.read(r) if v is not None]
+    return Values(tuple(read), any(r.failed for r in own))
 
 
 def _idle(r: Round, key: str, scale: float = 1.0) -> list[Optional[float]]:

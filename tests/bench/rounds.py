@@ -68,7 +68,7 @@ def measure(lab: Lab, record: Round, plan: Plan, folder: Path) -> None:
         try:
             session.play(folder)
         except ODD as e:
-            record.failed = f"{type(e).__name__}: {str(e).partition(chr(10))[0]}"
+            record.failed = f"{type(e).__name__}: {str(e).partition('; seen:')[0]}"
             (folder / "failure.txt").write_text(str(e) + "\n", encoding="utf-8")
             with contextlib.suppress(*ODD):
                 session.see_first_boot()

@@ -22,7 +22,7 @@ def render_values(values: Values, unit: str) -> str:
     """The median, and the least and the most where they differ."""
     median = values.median
     if median is None:
-        return "-"
+        return "never" if values.failed else "-"
     least, most = min(values.all), max(values.all)
     text = render_number(median, unit)
     if most - least > max(abs(median), 1.0) * SPREAD_FROM:

@@ -78,6 +78,7 @@ def test_round_that_ended_early_has_the_figures_that_it_came_to() -> None:
     rows = rows_of(whole_round("ours"), broken)
     assert rows["ready"].values[1].median is None
     assert rows["ready"].verdict == UNKNOWN
+    assert render_values(rows["ready"].values[1], "s") == "never"
     assert rows["processes"].verdict == OK
 
 
