@@ -143,6 +143,10 @@ FIGURES = (
     ),
     Figure("restart", "restart: service start to status", "s", HALF, "12.3-16.3", _restart),
     Figure(
+        "kernel_restart", "  the kernel's start to status", "s", FREE, "",
+        lambda r: [None if r.restart is None else r.restart.status_s],
+    ),
+    Figure(
         "pss_daemon", "memory of the daemon (PSS)", "MiB", HALF, "23.8",
         lambda r: _memory(r, "daemon_pss_bytes"),
     ),
