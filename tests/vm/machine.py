@@ -157,14 +157,14 @@ class Machine:
     def reboot(self, within_s: float = UP_WITHIN_S) -> None:
         """Restart the system, as its administrator does, and wait until it stands again."""
         mark = self.hardware.count_events()
-        with contextlib.suppress(MachineFailed):
+        with contextlib.suppress(MachineFailed, TimeoutError):
             self.run("systemctl", "--no-block", "reboot")
         self.hardware.await_event("RESET", mark, OFF_WITHIN_S)
         self.await_up(within_s)
 
     def switch_off(self) -> None:
         """Shut the system down; its disk can be read then."""
-        with contextlib.suppress(MachineFailed):  # it may be off before the command has ended
+        with contextlib.suppress(MachineFailed, TimeoutError):  # it may be off before the command has ended
             self.run("systemctl", "--no-block", "poweroff")
         self.hardware.await_end(OFF_WITHIN_S)
         self._let_go()
