@@ -164,7 +164,7 @@ class Machine:
 
     def switch_off(self) -> None:
         """Shut the system down; its disk can be read then."""
-        with contextlib.suppress(MachineFailed, TimeoutError):  # it may be off before the command has ended
+        with contextlib.suppress(MachineFailed, TimeoutError):  # it may be off before it answers
             self.run("systemctl", "--no-block", "poweroff")
         self.hardware.await_end(OFF_WITHIN_S)
         self._let_go()
