@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
 
 from waagent.core import files
 from waagent.core.errors import AgentError, describe
@@ -46,13 +46,30 @@ def read_transport_certificate(paths: Paths) -> str:
 
 
 class CertificateStore:
-    """Fetches, opens and writes the goal state's certificates; a failure costs only them."""
+    """Fetches, opens and writes the goal state's certificates; a failure costs only them.
 
-    def __init__(self, wire: Wire, paths: Paths, events: Events, open_sealed: Opener) -> None:
+    ``stand_by`` tells what opens them that they are on their way.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        paths: Paths,
+        events: Events,
+        open_sealed: Opener,
+        *,
+        stand_by: Optional[Callable[[], None]] = None,
+    ) -> None:
         self._wire = wire
         self._paths = paths
         self._events = events
         self._open = open_sealed
+        self._stand_by = stand_by
+
+    def expect(self) -> None:
+        """There is a new goal state, whose certificates will be asked for soon."""
+        if self._stand_by is not None:
+            self._stand_by()
 
     def refresh(self, url: str) -> tuple[CertificateSummary, ...]:
         """Fetch by AES, then by 3DES; the summaries of what was written, empty on failure.

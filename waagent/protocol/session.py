@@ -17,7 +17,7 @@ from waagent.protocol.host import Host
 from waagent.protocol.hostplugin import HostPlugin
 from waagent.protocol.imds import Imds
 from waagent.protocol.keys import CertificateStore
-from waagent.protocol.opener import open_in_process
+from waagent.protocol.opener import OpenerBeside, open_in_process
 from waagent.protocol.status_upload import StatusUploader
 from waagent.protocol.store import Store
 from waagent.protocol.wire import Wire
@@ -62,7 +62,11 @@ def open_session(
         host=host,
         channels=channels,
         certificates=CertificateStore(
-            wire, paths, events, opener or open_in_process(paths.transport_private)
+            wire,
+            paths,
+            events,
+            opener or open_in_process(paths.transport_private),
+            stand_by=opener.stand_by if isinstance(opener, OpenerBeside) else None,
         ),
         fast_track=FastTrack(host, paths, events, clock, is_enabled=is_fast),
         paths=paths,

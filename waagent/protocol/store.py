@@ -111,6 +111,8 @@ class Store:
         self._host.learn(goal_state)
         known = self._snapshot
         is_new = force or known is None or goal_state.incarnation != known.goal_state.incarnation
+        if is_new and goal_state.certificates_url:
+            self._certificates.expect()
         settings = self._fetch_fast_track(force=force)
         if self._stopped is not None:
             return self._adopt_without_fast_track(goal_state, raw, self._stopped)
