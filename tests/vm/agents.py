@@ -26,9 +26,9 @@ mkdir -p {DROP_IN}
 printf '[Unit]\\nConditionVirtualization=\\n' >{DROP_IN}/any-hypervisor.conf
 """
 
-# Folders that are links in the image (/lib, on a merged /usr) stay links.
+# Folders of the image stay what they are: links (/lib, on a merged /usr), with their modes.
 TAKE_OVER = """
-tar -C /mnt -cf - . | tar -C / -xpf - --keep-directory-symlink
+tar -C /mnt -cf - . | tar -C / -xpf - --keep-directory-symlink --no-overwrite-dir
 systemctl enable waagent.service || systemctl enable walinuxagent.service
 """
 
