@@ -22,6 +22,7 @@ DOCUMENTS = (
     "README.md",
     "docs/configuration.md",
     "docs/debugging.md",
+    "docs/hardening.md",
     "docs/limits.md",
     "docs/packaging.md",
     "docs/parity.md",
