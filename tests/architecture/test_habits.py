@@ -19,6 +19,7 @@ BROAD_EXCEPT = {
     "waagent/core/forked.py": "the main of a forked copy, which must never return",
     "waagent/daemon/main.py": "the daemon's outer loop",
     "waagent/cli/main.py": "the main of the command",
+    "waagent/protocol/opener.py": "the main of the process that opens certificates",
     "waagent/exthandlers/main.py": "the main of the child",
     "waagent/exthandlers/loop.py": "one turn from the next",
     "waagent/extensions/reconcile.py": "one handler from the next",

@@ -33,13 +33,13 @@ def watch(
     *,
     every_s: float,
     beat: Callable[[], None],
-    wakes: tuple[int, ...] = (),
+    wakes: Callable[[], tuple[int, ...]] = tuple,
 ) -> End:
     """Wait for the child's end; when told to stop, end it first, within ``STOP_WITHIN_S``.
 
-    ``beat`` is called at least every ``every_s`` seconds, when a descriptor of ``wakes`` speaks,
-    and before the child is ended. The kernel tells of the exit where it has pidfds; elsewhere it
-    is looked for each second.
+    ``beat`` is called at least every ``every_s`` seconds, when one of the descriptors that
+    ``wakes`` names speaks, and before the child is ended. The kernel tells of the exit where it has
+    pidfds; elsewhere it is looked for each second.
     """
     started = clock.monotonic()
     descriptor = child.descriptor()
@@ -49,7 +49,7 @@ def watch(
         if code is not None:
             return End(code, clock.monotonic() - started)
         beat()
-        if clock.wait(stop, period, *_listed(descriptor), *wakes):
+        if clock.wait(stop, period, *_listed(descriptor), *wakes()):
             beat()
             end(child, clock)
             return End(None, clock.monotonic() - started)

@@ -115,9 +115,14 @@ class Daemon:
     def _run_helper(self) -> child.End:
         """Boot in a forked copy, and pass on what it says that it is doing."""
         phases = Phases()
-        helper = forked.fork(phases.told_by(self._boot))
-        wakes = (phases.listen(),)
+        try:
+            helper = forked.fork(phases.told_by(self._boot))
+            phases.listen()
+            return self._watch_helper(helper, phases)
+        finally:
+            phases.close()
 
+    def _watch_helper(self, helper: forked.ForkedChild, phases: Phases) -> child.End:
         def beat() -> None:
             self._beat()
             said = phases.read_last()
@@ -131,10 +136,11 @@ class Daemon:
                 self._context.stop,
                 every_s=self._beat_s,
                 beat=beat,
-                wakes=wakes,
+                wakes=phases.descriptors,
             )
-        finally:
-            phases.close()
+        except BaseException:
+            helper.kill_group()  # never two that set up the same machine
+            raise
 
     def _run_children(self) -> None:
         pause_s = FIRST_PAUSE_S

@@ -21,36 +21,45 @@ class Phases:
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._open = {self._reader, self._writer}
+        self._is_over = False
 
     def told_by(self, work: Callable[[], int]) -> Callable[[], int]:
         """The work, for the helper: what it logs is told to whoever made this."""
 
         def tell_and_work() -> int:
-            os.close(self._reader)
+            self._close(self._reader)
             logging.getLogger(log.ROOT).addHandler(_Teller(self._writer))
             return work()
 
         return tell_and_work
 
-    def listen(self) -> int:
-        """Once the helper is forked: the descriptor that becomes readable when it says something.
+    def listen(self) -> None:
+        """The helper is forked: the end that speaks is its alone from now on."""
+        self._close(self._writer)
 
-        The end that speaks is the helper's alone from now on.
-        """
-        os.close(self._writer)
-        return self._reader
+    def descriptors(self) -> tuple[int, ...]:
+        """What becomes readable when the helper says something; nothing once it is gone."""
+        return () if self._is_over else (self._reader,)
 
     def read_last(self) -> Optional[str]:
         """The last thing that was said since this was asked, or ``None``."""
-        said = b""
-        with contextlib.suppress(BlockingIOError):
+        try:
             said = os.read(self._reader, _LARGEST_READ)
+        except BlockingIOError:
+            return None
+        self._is_over = not said
         lines = said.decode("ascii", "replace").splitlines()
         return lines[-1] if lines else None
 
     def close(self) -> None:
         """Listen no more."""
-        os.close(self._reader)
+        for descriptor in tuple(self._open):
+            self._close(descriptor)
+
+    def _close(self, descriptor: int) -> None:
+        os.close(descriptor)
+        self._open.discard(descriptor)
 
 
 class _Teller(logging.Handler):

@@ -56,20 +56,19 @@ def stop(system: System, name: str) -> bool:
 
 
 def refresh(system: System, name: str) -> bool:
-    """Have a running service read its configuration again; one that does not run stays so.
+    """Have a service read its configuration again; one that was not to run stays so.
 
     On systemd the job ignores ordering: while booting, a service that is ordered after us would
-    otherwise wait for us, and we for it (spec DAEMON 10.4, restart ssh).
+    otherwise wait for us, and we for it (spec DAEMON 10.4, restart ssh). One that has failed is
+    started: an image without host keys has an sshd that gave up before we had made any.
     """
     init = init_of(system)
     if init is Init.SYSTEMD:
-        return _succeeds(
-            system,
-            "systemctl",
-            "--job-mode=ignore-dependencies",
-            "try-reload-or-restart",
-            name,
-        )
+        verb = "try-reload-or-restart"
+        if _succeeds(system, "systemctl", "is-failed", "--quiet", name):
+            _succeeds(system, "systemctl", "reset-failed", name)
+            verb = "start"
+        return _succeeds(system, "systemctl", "--job-mode=ignore-dependencies", verb, name)
     if init is Init.NONE or not is_active(system, name):
         return False
     return _succeeds(system, *_classic(init, name, "restart"))

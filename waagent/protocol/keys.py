@@ -6,14 +6,16 @@ is 0600 from its creation. Source: spec WIRE 5, CLI 3.1.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Callable, Optional
 
 from waagent.core import files
-from waagent.core.errors import AgentError, describe
+from waagent.core.errors import AgentError, CryptoError, describe
 from waagent.core.events import Events, Op
 from waagent.core.paths import Paths
 from waagent.core.records import dataclass
@@ -48,7 +50,7 @@ def read_transport_certificate(paths: Paths) -> str:
 class CertificateStore:
     """Fetches, opens and writes the goal state's certificates; a failure costs only them.
 
-    ``stand_by`` tells what opens them that they are on their way.
+    ``stand_by`` tells what opens them that they are on their way, ``dismiss`` that none come.
     """
 
     def __init__(
@@ -59,17 +61,25 @@ class CertificateStore:
         open_sealed: Opener,
         *,
         stand_by: Optional[Callable[[], None]] = None,
+        dismiss: Optional[Callable[[], None]] = None,
     ) -> None:
         self._wire = wire
         self._paths = paths
         self._events = events
         self._open = open_sealed
         self._stand_by = stand_by
+        self._dismiss = dismiss
 
-    def expect(self) -> None:
-        """There is a new goal state, whose certificates will be asked for soon."""
+    @contextlib.contextmanager
+    def expected(self) -> Iterator[None]:
+        """There is a new goal state, whose certificates will be asked for soon, or not at all."""
         if self._stand_by is not None:
             self._stand_by()
+        try:
+            yield
+        finally:
+            if self._dismiss is not None:
+                self._dismiss()
 
     def refresh(self, url: str) -> tuple[CertificateSummary, ...]:
         """Fetch by AES, then by 3DES; the summaries of what was written, empty on failure.
@@ -88,9 +98,17 @@ class CertificateStore:
             except (AgentError, OSError) as error:
                 log.warning("Cannot use the certificates by %s: %s", cipher, describe(error))
                 last = error if isinstance(error, AgentError) else ProtocolFault(describe(error))
+        if isinstance(last, CryptoError):
+            self._distrust_own_key()
         if last is not None:
             self._complain(last)
         return ()
+
+    def _distrust_own_key(self) -> None:
+        """It may be damaged, or not the certificate's: as old as can be, it is made anew at the
+        next start (``transport_keys.py``)."""
+        with contextlib.suppress(OSError):
+            os.utime(self._paths.transport_cert, (0, 0))
 
     def missing(self, summaries: Iterable[CertificateSummary]) -> tuple[str, ...]:
         """Thumbprints whose ``.crt`` is no longer on disk (WIRE 3.4)."""

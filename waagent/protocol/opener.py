@@ -81,6 +81,8 @@ def serve(private_key: Path, stdin: BinaryIO, stdout: BinaryIO) -> int:
         outcome = render_bundle(open_certificates(data, files.read(private_key)))
     except (AgentError, OSError) as error:
         outcome = render_failure(describe(error))
+    except Exception as error:  # noqa: BLE001 - its words may repeat what was decrypted
+        outcome = render_failure(f"cannot open the certificates: {type(error).__name__}")
     stdout.write(outcome)
     stdout.flush()
     return 0

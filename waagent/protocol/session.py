@@ -67,6 +67,7 @@ def open_session(
             events,
             opener or open_in_process(paths.transport_private),
             stand_by=opener.stand_by if isinstance(opener, OpenerBeside) else None,
+            dismiss=opener.dismiss if isinstance(opener, OpenerBeside) else None,
         ),
         fast_track=FastTrack(host, paths, events, clock, is_enabled=is_fast),
         paths=paths,

@@ -6,6 +6,7 @@ The snapshot in memory is the truth; what is on disk are copies. Source: spec WI
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from typing import Optional
@@ -111,8 +112,13 @@ class Store:
         self._host.learn(goal_state)
         known = self._snapshot
         is_new = force or known is None or goal_state.incarnation != known.goal_state.incarnation
-        if is_new and goal_state.certificates_url:
-            self._certificates.expect()
+        with contextlib.ExitStack() as stack:
+            if is_new and goal_state.certificates_url:
+                stack.enter_context(self._certificates.expected())
+            return self._update(goal_state, raw, is_new=is_new, force=force)
+
+    def _update(self, goal_state: GoalState, raw: bytes, *, is_new: bool, force: bool) -> Snapshot:
+        known = self._snapshot
         settings = self._fetch_fast_track(force=force)
         if self._stopped is not None:
             return self._adopt_without_fast_track(goal_state, raw, self._stopped)

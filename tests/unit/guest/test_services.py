@@ -29,10 +29,21 @@ def test_other_init_systems_are_recognised_by_their_program(
 
 
 def test_service_is_refreshed_without_waiting_for_the_boot_on_systemd(tmp_path: Path) -> None:
+    commands = {("systemctl", "is-failed"): fails(1), ("systemctl",): ok()}
+    guest = Machine(folders=SYSTEMD, commands=commands).boot(tmp_path)
+    assert services.refresh(guest.system, "ssh")
+    assert guest.ran[1:] == [
+        ("systemctl", "--job-mode=ignore-dependencies", "try-reload-or-restart", "ssh")
+    ]
+
+
+def test_service_that_has_given_up_is_started_by_a_refresh(tmp_path: Path) -> None:
+    """An sshd without host keys fails until we have made some."""
     guest = Machine(folders=SYSTEMD, commands={("systemctl",): ok()}).boot(tmp_path)
     assert services.refresh(guest.system, "ssh")
-    assert guest.ran == [
-        ("systemctl", "--job-mode=ignore-dependencies", "try-reload-or-restart", "ssh")
+    assert guest.ran[1:] == [
+        ("systemctl", "reset-failed", "ssh"),
+        ("systemctl", "--job-mode=ignore-dependencies", "start", "ssh"),
     ]
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from cryptography import x509
@@ -12,16 +15,23 @@ from cryptography import x509
 from tests.support.clock import ManualClock
 from tests.support.runner import ScriptedRunner
 from waagent.core.conf import Conf
+from waagent.core.errors import CryptoError
+from waagent.core.events import Events
 from waagent.core.paths import Paths, make_paths
 from waagent.core.system import System
+from waagent.protocol.bundle import Bundle
 from waagent.protocol.errors import ProtocolFault
 from waagent.protocol.keys import (
+    CertificateStore,
     CertificateSummary,
     read_transport_certificate,
     render_mime,
     render_summaries,
 )
-from waagent.protocol.transport_keys import make_transport_keys
+from waagent.protocol.transport_keys import TransportKeys, make_transport_keys
+
+if TYPE_CHECKING:
+    from waagent.protocol.wire import Wire
 
 
 @pytest.fixture
@@ -91,3 +101,42 @@ def test_openssl_takes_our_transport_certificate_for_a_recipient(paths: Paths) -
         check=True,
     ).stdout  # fmt: skip
     assert opened.strip() == b"to the guest"
+
+
+class SealedWire:
+    """Serves one certificates document."""
+
+    def fetch_sealed(self, _url: str, _certificate: str, _cipher: str) -> bytes:
+        known = b"<Format>Pkcs7BlobWithPfxContents</Format><Data>AAAA</Data>"
+        return b"<CertificateFile>" + known + b"</CertificateFile>"
+
+
+def cannot_open(_data: bytes) -> Bundle:
+    raise CryptoError("cannot open the certificates: they are for somebody else")
+
+
+def test_own_key_is_made_anew_at_the_next_start_when_nothing_can_be_opened_with_it(
+    paths: Paths,
+) -> None:
+    clock = ManualClock(datetime.now(timezone.utc) + timedelta(minutes=1))
+    make_transport_keys(paths, clock)
+    assert TransportKeys(paths, clock).can_stay()
+    wire = cast("Wire", SealedWire())
+    store = CertificateStore(wire, paths, Events(paths.events, clock), cannot_open)
+    assert store.refresh("/certificates") == ()
+    assert not TransportKeys(paths, clock).can_stay()
+
+
+def test_what_stands_by_is_dismissed_when_no_certificates_came(paths: Paths) -> None:
+    said: list[str] = []
+    store = CertificateStore(
+        cast("Wire", SealedWire()),
+        paths,
+        Events(paths.events, ManualClock()),
+        cannot_open,
+        stand_by=lambda: said.append("stand by"),
+        dismiss=lambda: said.append("dismiss"),
+    )
+    with contextlib.suppress(CryptoError), store.expected():
+        raise CryptoError("the fabric is gone")
+    assert said == ["stand by", "dismiss"]
