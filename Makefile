@@ -2,7 +2,6 @@
 # tests/bench/.
 PYTHON ?= python3
 SUITE ?= bookworm
-AGENT ?= ours
 STEPS = format lint types contracts unit integration
 
 .PHONY: help check $(STEPS) environments demo install deb rpm vm bench clean
@@ -44,7 +43,7 @@ rpm:
 # SUITE=trixie is Debian 13; ROOT= and FAMILY= another distribution, as a folder or a tar file;
 # AGENT= another package; BREAK= one of tests/vm/breaks/; SCENARIO= one of tests/vm/scenarios/.
 vm:
-	@$(PYTHON) tools/launch.py vm --suite=$(SUITE) --agent=$(AGENT) \
+	@$(PYTHON) tools/launch.py vm --suite=$(SUITE) $(if $(AGENT),--agent="$(AGENT)") \
 		$(if $(ROOT),--root="$(ROOT)" --family=$(FAMILY)) $(if $(BREAK),--break="$(BREAK)") \
 		$(SCENARIO)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -53,6 +53,13 @@ PROGRAMS = {
 }
 
 
+def become(*command: str) -> NoReturn:
+    """This process is the program from now on: whoever tells it to end tells the program."""
+    os.chdir(ROOT)
+    sys.stdout.flush()
+    os.execv(command[0], command)  # noqa: S606
+
+
 def main(argv: Sequence[str]) -> int:
     """Check, set up, and become the program that was named, with the words behind its name."""
     name, *words = argv
@@ -67,11 +74,7 @@ def main(argv: Sequence[str]) -> int:
     ensure_programs(program.needed, f"run make {name}")
     environment = choose_environments(find_interpreters())[0]
     environment.ensure()
-    command = [str(environment.python), "-m", f"tests.{name}", *words]
-    try:
-        return subprocess.run(command, cwd=ROOT, check=False).returncode
-    except KeyboardInterrupt:  # it was told the same, and has ended what it started
-        return 130
+    become(str(environment.python), "-m", f"tests.{name}", *words)
 
 
 if __name__ == "__main__":

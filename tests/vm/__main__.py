@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--suite", default="bookworm", help="of Debian: bookworm, trixie")
     parser.add_argument("--root", type=Path, help="another distribution: a folder or a tar file")
     parser.add_argument("--family", default="debian", help="which one that is, as `make install`")
-    parser.add_argument("--agent", default="ours", help="ours, debian, source, or a .deb")
+    parser.add_argument("--agent", help="ours, debian, source (for --root), or a .deb")
     parser.add_argument("--break", type=Path, dest="damage", help="one of tests/vm/breaks/")
     parser.add_argument("scenario", nargs="*", help="all, if none is named")
     return parser
@@ -69,12 +69,15 @@ def main(argv: Optional[list[str]] = None) -> int:
         signal.signal(number, signal.default_int_handler)
     args = build_parser().parse_args(argv)
     chosen = find_scenarios(args.scenario)
+    name = args.agent or ("source" if args.root else "ours")
+    if args.root and args.family not in ("debian", "ubuntu") and name != "source":
+        raise SystemExit(f"cannot install {name} with apt in a root of the family {args.family}")
     root: Root = GivenRoot(args.root, args.family) if args.root else DebianRoot(args.suite)
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="waagent-lab-"))
     try:
         base = root.ensure(find_cache())
-        agent = choose_agent(args.agent if not args.root else "source", args.damage)
+        agent = choose_agent(name, args.damage)
         lab = Lab(base, agent, folder, make_person(folder))
         print(f"{base.title} with {agent.title}, in QEMU without KVM", flush=True)
         misses = sum(play(lab, scenario) for scenario in chosen)

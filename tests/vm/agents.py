@@ -124,6 +124,8 @@ def build_package() -> Path:
 
 def choose_agent(text: str, damage: Optional[Path] = None) -> Agent:
     """`ours`, `debian`, `source`, or the path of a .deb, which may be broken on purpose."""
+    if damage is not None and text in ("debian", "source"):
+        raise SystemExit(f"cannot break {text}: only packages of ours are broken on purpose")
     if text == "debian":
         return DebiansOwn()
     if text == "source":

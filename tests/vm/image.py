@@ -14,6 +14,9 @@ from tests.vm.shell import run
 SIZE = "3G"
 BLOCK = 1 << 20
 
+# What mounts and all that it starts ends with the program here, and its mounts with it.
+ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
+
 # $1 is the image, $2 an empty folder, $3 a folder to be seen as /mnt; the script is on $4.
 INSIDE = r"""
 set -eu
@@ -70,13 +73,13 @@ class Image:
         with _Folder(self.path, "root") as root, _Folder(self.path, "nothing") as nothing:
             shown = given or nothing
             argv = ("/bin/sh", "-c", INSIDE, "change", str(self.path), str(root), str(shown))
-            return run("unshare", "--mount", *argv, script, log=log)
+            return run(*ALONE, *argv, script, log=log)
 
     def look(self, script: str) -> str:
         """Run a shell script of this machine in the root folder of this disk, read only."""
         with _Folder(self.path, "root") as root:
             argv = ("/bin/sh", "-c", OUTSIDE, "look", str(self.path), str(root), script)
-            return run("unshare", "--mount", *argv)
+            return run(*ALONE, *argv)
 
     def holds(self, secret: bytes) -> int:
         """At how many places of the whole disk some bytes lie, in files or in what they left."""

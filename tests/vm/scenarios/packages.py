@@ -91,16 +91,20 @@ class Story:
         good = not before & after and len(after) == 2 and alive == left
         return good, f"apt: {done.code}; new processes: {len(after - before)}; left one: {alive}"
 
-    def stays_off_when_masked(self) -> tuple[bool, str]:
-        """An upgrade does not start what the administrator has switched off."""
+    def stays_off(self) -> tuple[bool, str]:
+        """An upgrade does not start what the administrator has disabled or masked."""
         machine, unit = self._machine, f"{self._lab.service}.service"
-        machine.must("systemctl", "disable", "--now", unit)
-        done = machine.run(*APT, "install", "--reinstall", *OFFLINE, self._name, within_s=300)
-        enabled = machine.run("systemctl", "is-enabled", unit).output.strip()
-        running = len(agent_processes(machine))
-        machine.run("systemctl", "enable", "--now", unit)
-        good = done.code == 0 and enabled == "disabled"
-        return good, f"apt: {done.code}; {enabled}; processes after it: {running}"
+        good, said = True, []
+        for off, state, on in (("disable", "disabled", "enable"), ("mask", "masked", "unmask")):
+            machine.must("systemctl", off, "--now", unit)
+            done = machine.run(*APT, "install", "--reinstall", *OFFLINE, self._name, within_s=300)
+            seen = machine.run("systemctl", "is-enabled", unit).output.strip()
+            running = len(agent_processes(machine))
+            machine.must("systemctl", on, unit)
+            good = good and done.code == 0 and seen == state and not running
+            said.append(f"apt: {done.code}, {seen}, processes: {running}")
+        machine.must("systemctl", "start", unit)
+        return good, "; ".join(said)
 
     def is_removed(self) -> tuple[bool, str]:
         """Removal stops the agent and keeps its state."""
@@ -161,7 +165,7 @@ class Story:
 def play(lab: Lab) -> Iterator[Finding]:
     """Only where there are packages to look at."""
     if not isinstance(lab.agent, DebPackage):
-        yield Finding("the package is installed by apt", True, "not played: no package is tested")
+        yield Finding("the life of a package", True, "no package is tested", tried=False)
         return
     media = lab.person.media(hostname=lab.media_hostname)
     with lab.machine(media, image=lab.image(DebiansOwn())) as machine:
@@ -174,7 +178,7 @@ def play(lab: Lab) -> Iterator[Finding]:
             ("no file of the old package is left", story.leaves_no_old_files),
             ("the machine is what it was", story.keeps_the_machine),
             ("ours is upgraded over itself", story.upgrades_over_itself),
-            ("what is switched off stays off", story.stays_off_when_masked),
+            ("what is switched off stays off", story.stays_off),
             ("it is removed", story.is_removed),
             ("it is purged", story.is_purged),
             ("it is installed on a machine that runs", story.is_installed_anew),
