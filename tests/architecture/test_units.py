@@ -76,8 +76,9 @@ def test_unit_starts_after_cloud_init_s_network_stage_and_not_after_its_last(
     """The last one waits for multi-user.target, which waits for us."""
     unit = unit_of(family)
     after = {name for line in unit["Unit"]["After"] for name in line.split()}
-    stages = {"cloud-init.service", "cloud-init-network.service", "sshd-keygen.service"}
-    assert {*stages, *family.after} <= after
+    stages = {"cloud-init.service", "cloud-init-network.service"}
+    host_keys = {"sshd-keygen.service", "sshd-keygen.target"}
+    assert {*stages, *host_keys, *family.after} <= after
     assert not after & {"cloud-final.service", "cloud-init.target", "multi-user.target"}
     assert only(unit["Install"]["WantedBy"]) == "multi-user.target"
 

@@ -93,6 +93,6 @@ def test_deb_enables_the_service_and_leaves_the_rest_to_our_own_scripts(
     acts = [
         (name, found)
         for name, text in scripts.items()
-        for found in re.findall(r"deb-systemd-invoke (\S+) \S*walinuxagent", text)
+        for found in re.findall(r"deb-systemd-invoke (\S+) \S*(?:walinuxagent|UNIT)", text)
     ]
-    assert acts == [("postinst", "restart"), ("postinst", "start"), ("prerm", "stop")]
+    assert acts == [("postinst", "restart"), ("prerm", "stop")]

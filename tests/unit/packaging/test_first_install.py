@@ -19,6 +19,12 @@ VM_ID = "12345678-abcd-ef01-2345-6789abcdef01"
 PACKAGING = ROOT / "tools/packaging"
 ABSOLUTE = re.compile(r"(?<![\w.])/(?=(?:etc|lib|run|sys|usr|var)/)")
 ADOPTED = "this VM is set up already"
+RESTARTED = "invoke restart walinuxagent.service\n"
+SYSTEMCTL = """case "$*" in
+'show --property=ActiveState walinuxagent.service') echo ActiveState={state} ;;
+'show --property=Job walinuxagent.service') printf '{job}' ;;
+show*) exit 9 ;;
+esac"""
 
 
 @dataclass
@@ -30,6 +36,8 @@ class Guest:
     chroot: bool = False
     asset_tag: str = AZURE
     vm_id: str = VM_ID
+    unit: str = "inactive"
+    job: str = ""
 
     def put(self, name: str, text: str, mode: int = 0o644) -> Path:
         """A file of the machine."""
@@ -51,7 +59,7 @@ class Guest:
             "ischroot": f"exit {0 if self.chroot else 1}",
             "systemd-detect-virt": f"exit {0 if self.chroot else 1}",
             "deb-systemd-invoke": 'echo "invoke $*" >&3',
-            "systemctl": ":",
+            "systemctl": SYSTEMCTL.format(state=self.unit, job=self.job),
         }
         for name, body in stand_ins.items():
             self.put(f"bin/{name}", f"#!/bin/sh\n{body}\n", 0o755)
@@ -140,36 +148,74 @@ class TestFirstInstall:
         guest.run(script, *words)
         assert not guest.marker.exists()
 
-    def test_upgrade_is_no_first_install(
-        self, guest: Guest, script: str, words: tuple[str, ...]
-    ) -> None:
-        upgrade = ("configure", "2.7.3.0-4.1") if words[0] == "configure" else ("2",)
-        guest.run(script, *upgrade)
-        assert not guest.marker.exists()
 
-
-def test_deb_starts_the_service_on_a_vm_that_it_found_set_up(guest: Guest) -> None:
-    said = guest.run(postinst(), "configure", "")
-    assert "invoke start walinuxagent.service" in said
-
-
-def test_deb_does_not_start_the_service_where_an_image_may_be_made(guest: Guest) -> None:
-    guest.asset_tag = "something else"
-    said = guest.run(postinst(), "configure", "")
-    assert "invoke" not in said
-    assert "at the next boot" in said
-
-
-def test_deb_leaves_a_vm_alone_where_services_must_not_be_started(guest: Guest) -> None:
-    guest.put("usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755)
-    said = guest.run(postinst(), "configure", "")
-    assert "at the next boot" in said
+def test_rpm_upgrade_is_no_first_install(guest: Guest) -> None:
+    guest.run(post(), "2")
     assert not guest.marker.exists()
 
 
-@pytest.mark.parametrize("before", ["2.7.3.0-4.1", "2.15.1.0-1"])
-def test_deb_restarts_the_service_after_an_upgrade(guest: Guest, before: str) -> None:
-    assert guest.run(postinst(), "configure", before) == "invoke restart walinuxagent.service\n"
+@pytest.mark.parametrize(
+    "words", [("configure", ""), ("configure", "2.15.1.0-1"), ("abort-remove",)]
+)
+class TestDebOnAMachineThatRuns:
+    """The machine decides, and not what dpkg calls the occasion."""
+
+    def test_adopts_and_starts_where_the_service_does_not_run(
+        self, guest: Guest, words: tuple[str, ...]
+    ) -> None:
+        said = guest.run(postinst(), *words)
+        assert ADOPTED in said
+        assert said.endswith(RESTARTED)
+        assert guest.marker.read_text("utf-8") == VM_ID
+
+    @pytest.mark.parametrize("state", ["active", "activating", "reloading", "deactivating"])
+    def test_restarts_an_agent_that_may_be_provisioning_and_does_not_mark(
+        self, guest: Guest, words: tuple[str, ...], state: str
+    ) -> None:
+        guest.unit = state
+        assert guest.run(postinst(), *words) == RESTARTED
+        assert not guest.marker.exists()
+
+    def test_leaves_an_agent_to_the_boot_that_has_yet_to_start_it(
+        self, guest: Guest, words: tuple[str, ...]
+    ) -> None:
+        guest.job = "Job=118\\n"
+        said = guest.run(postinst(), *words)
+        assert "invoke" not in said
+        assert "the boot that is under way" in said
+        assert not guest.marker.exists()
+
+    @pytest.mark.parametrize("state", ["inactive", "failed"])
+    @pytest.mark.parametrize("tag", [AZURE, "something else"])
+    def test_starts_where_the_machine_is_marked(
+        self, guest: Guest, words: tuple[str, ...], state: str, tag: str
+    ) -> None:
+        guest.unit, guest.asset_tag = state, tag
+        guest.put("var/lib/waagent/provisioned", VM_ID)
+        assert guest.run(postinst(), *words) == RESTARTED
+
+    def test_does_not_start_where_an_image_may_be_made(
+        self, guest: Guest, words: tuple[str, ...]
+    ) -> None:
+        guest.asset_tag = "something else"
+        said = guest.run(postinst(), *words)
+        assert "invoke" not in said
+        assert "at the next boot" in said
+
+    def test_leaves_a_vm_alone_where_services_must_not_be_started(
+        self, guest: Guest, words: tuple[str, ...]
+    ) -> None:
+        guest.put("usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755)
+        said = guest.run(postinst(), *words)
+        assert "invoke" not in said
+        assert "at the next boot" in said
+        assert not guest.marker.exists()
+
+    def test_says_and_starts_nothing_in_a_chroot(
+        self, guest: Guest, words: tuple[str, ...]
+    ) -> None:
+        guest.chroot, guest.unit = True, "active"
+        assert guest.run(postinst(), *words) == ""
 
 
 def test_deb_stops_the_service_when_it_is_removed_and_not_for_an_upgrade(guest: Guest) -> None:
@@ -177,22 +223,45 @@ def test_deb_stops_the_service_when_it_is_removed_and_not_for_an_upgrade(guest: 
     assert guest.run(debian("prerm"), "upgrade", "3") == ""
 
 
+OF_THE_AGENT = (
+    "var/lib/waagent/Some.Extension-1.0/bin/run",
+    "var/log/azure/Some.Extension/log",
+    "var/log/waagent.log",
+    "var/log/waagent.log-2026.gz",
+    "run/waagent.pid",
+    "run/3_waagent.pid",
+)
+
+
 def test_deb_purge_takes_state_and_logs_and_leaves_peoples_rights(guest: Guest) -> None:
     kept = guest.put("etc/sudoers.d/waagent", "azureuser ALL=(ALL) ALL")
-    gone = [
-        guest.put(name, "")
-        for name in (
-            "var/lib/waagent/Some.Extension-1.0/bin/run",
-            "var/log/azure/Some.Extension/log",
-            "var/log/waagent.log",
-            "var/log/waagent.log-2026.gz",
-            "run/waagent.pid",
-            "run/3_waagent.pid",
-        )
-    ]
+    gone = [guest.put(name, "") for name in OF_THE_AGENT]
     guest.run(debian("postrm"), "remove")
     assert all(path.exists() for path in gone)
     guest.run(debian("postrm"), "purge")
     assert not [path for path in gone if path.exists()]
     assert kept.exists()
     assert not (guest.root / "var/lib/waagent").exists()
+
+
+def test_deb_purge_takes_nothing_from_another_package_that_has_the_agent_now(
+    guest: Guest,
+) -> None:
+    kept = [guest.put(name, "") for name in OF_THE_AGENT]
+    guest.put("usr/sbin/waagent", "#!/bin/sh\n", 0o755)
+    helper = "\necho helper took the service away\n"  # where debhelper adds its own
+    assert "took" not in guest.run(debian("postrm") + helper, "purge")
+    assert all(path.exists() for path in kept)
+
+
+def test_deb_purge_looks_for_an_agent_in_the_root_that_dpkg_names(guest: Guest) -> None:
+    """Paths of the script begin with the guest's folder already, so they do below that root too."""
+    gone = guest.put(f"other{guest.root}/var/log/waagent.log", "")
+    guest.put("usr/sbin/waagent", "#!/bin/sh\n", 0o755)
+    script = f"DPKG_ROOT={guest.root}/other\n{debian('postrm')}"
+    guest.run(script, "purge")
+    assert not gone.exists()
+    guest.put(f"other{guest.root}/usr/sbin/waagent", "#!/bin/sh\n", 0o755)
+    kept = guest.put(f"other{guest.root}/var/log/waagent.log", "")
+    guest.run(script, "purge")
+    assert kept.exists()
