@@ -71,6 +71,11 @@ class HandlerHome:
         """What was last said of the handler as a whole."""
         return self.config / "HandlerStatus"
 
+    @property
+    def command(self) -> Path:
+        """Which command runs now, for an agent that is started meanwhile (``running.py``)."""
+        return self.config / "HandlerCommand"
+
     def extension_state(self, extension: str) -> Path:
         """``enabled`` or ``disabled``: one extension of a multi-config handler."""
         return self.config / f"{extension}.HandlerState"

@@ -20,6 +20,7 @@ from waagent.core.context import Context
 from waagent.core.errors import CommandFailed
 from waagent.core.events import Op
 from waagent.core.records import dataclass, field
+from waagent.extensions import running
 from waagent.extensions.codes import (
     ExtensionCode,
     ExtensionError,
@@ -36,7 +37,6 @@ FEATURES = '[{"Key": "ExtensionTelemetryPipeline", "Value": "1.0"}]'
 MAX_OUTPUT = 3200
 _EACH = 1590
 _NOT_EXECUTABLE = 126
-_DYING_S = 5.0
 _SLICE_S = 0.25
 _LARGEST_OUTPUT = 16 * 1024 * 1024
 
@@ -145,7 +145,15 @@ class Launcher:
                 raise ExtensionError(
                     f"Failed to launch '{call.path}': {error.strerror}", command.on_failure
                 ) from error
+            running.note(
+                self._system,
+                call.home,
+                pid=child.pid,
+                operation=call.operation.value,
+                limit_s=command.limit_s,
+            )
             code = self._await_end(child, command.limit_s, stdout, stderr)
+            running.forget(call.home)
             output = format_output(_head(stdout), _head(stderr))
         if code is None:
             raise ExtensionError(
@@ -165,7 +173,7 @@ class Launcher:
         """The exit code, or ``None`` when the time was over and the group was killed.
 
         Processes that the command leaves behind are not waited for. When we are to stop, the
-        command is left alone: the next start runs it again, as any restart does.
+        command is left alone, on record: the next start waits for it and then runs it again.
         """
         deadline = self._system.clock.monotonic() + limit_s
         code = child.poll()
@@ -189,7 +197,7 @@ class Launcher:
         return self._system.clock.wait(self._context.stop, seconds, *descriptors)
 
     def _await_death(self, child: Child) -> None:
-        deadline = self._system.clock.monotonic() + _DYING_S
+        deadline = self._system.clock.monotonic() + running.DYING_S
         while child.poll() is None and self._system.clock.monotonic() < deadline:
             descriptor = child.descriptor()
             descriptors = () if descriptor is None else (descriptor,)

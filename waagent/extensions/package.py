@@ -198,7 +198,8 @@ def _unpack(package: Path, home: HandlerHome) -> None:
     staged = home.folder.with_name(f".{home.full_name}{STAGED}")
     try:
         archive.unpack(package, staged)
-        files.remove(staged / "config" / "HandlerState")  # no package says what state it is in
+        for name in ("HandlerState", "HandlerCommand"):  # no package says what is so here
+            files.remove(staged / "config" / name)
         _move_in(staged, home.folder)
     except OSError as error:
         raise PackageError(f"cannot unpack {package.name}: {error}") from error

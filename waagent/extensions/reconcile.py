@@ -15,11 +15,12 @@ from waagent.core.context import Context
 from waagent.core.errors import AgentError, describe
 from waagent.core.events import Op
 from waagent.core.log import Quietly
-from waagent.extensions import sweep
+from waagent.extensions import running, sweep
 from waagent.extensions.codes import Interrupted
 from waagent.extensions.commandlog import recording
 from waagent.extensions.execute import Executor, KeepManifest
 from waagent.extensions.gather import Reported, extension_status, gather, handlers_on_disk
+from waagent.extensions.home import homes_on_disk
 from waagent.extensions.launch import Launcher
 from waagent.extensions.operate import Tools
 from waagent.extensions.package import Downloads
@@ -75,6 +76,9 @@ class Extensions:
         self._refused.clear()
         self._said.clear()
         try:
+            # Of all handlers, not of each before its own turn: one command runs at a time, and
+            # a handler that is named no more is removed without a turn.
+            running.await_commands(self._context, homes_on_disk(self._context.paths))
             self._carry_out(plans, goal.id)
         except Interrupted:
             log.info("Leave goal state %s unfinished: the agent is to stop", goal.id)

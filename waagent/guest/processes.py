@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Optional
 
 from waagent.core import files
 from waagent.core.commands import MARKER
@@ -48,6 +49,17 @@ def is_running(system: System, pid: int) -> bool:
     return system.path(f"/proc/{pid}").is_dir()
 
 
+def find_begin(system: System, pid: int) -> Optional[int]:
+    """When a process began, in the kernel's ticks since the boot; ``None`` once it has ended.
+
+    With the number this is the process and no later one. A zombie has ended.
+    """
+    fields = _stat_of(system.path(f"/proc/{pid}"))
+    if len(fields) < 20 or fields[0] in ("Z", "X") or not fields[19].isdigit():
+        return None
+    return int(fields[19])
+
+
 def _matching(system: System, name: str) -> Iterator[Process]:
     folder = system.path("/proc")
     if not folder.is_dir():
@@ -61,9 +73,14 @@ def _matching(system: System, name: str) -> Iterator[Process]:
 
 
 def _parent_of(entry: Path) -> int:
-    """The parent's id, 0 if the process is gone; the name before it may hold anything."""
-    fields = _read(entry / "stat").rpartition(") ")[2].split()
+    """The parent's id, 0 if the process is gone."""
+    fields = _stat_of(entry)
     return int(fields[1]) if len(fields) > 1 else 0
+
+
+def _stat_of(entry: Path) -> list[str]:
+    """The fields of proc_pid_stat(5) from the third on; the name before may hold anything."""
+    return _read(entry / "stat").rpartition(") ")[2].split()
 
 
 def _read(path: Path) -> str:

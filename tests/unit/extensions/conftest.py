@@ -1,4 +1,4 @@
-"""The agent's logger lets everything through, as it does once a process has set it up."""
+"""The agent's logger lets everything through, as in a process; what a test starts is ended."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+
+from tests.unit.extensions.processes import KeepingRunner, await_exit
 
 
 @pytest.fixture(autouse=True)
@@ -16,3 +18,13 @@ def _log_level() -> Iterator[None]:
     logger.setLevel(logging.DEBUG)
     yield
     logger.setLevel(before)
+
+
+@pytest.fixture
+def keeping() -> Iterator[KeepingRunner]:
+    """A runner whose children are gone after the test."""
+    runner = KeepingRunner()
+    yield runner
+    for child in runner.children:
+        child.kill_group()
+        await_exit(child)

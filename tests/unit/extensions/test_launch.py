@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.unit.extensions.processes import KeepingRunner, ends, is_alive
 from tests.unit.extensions.world import NAME, World, one
-from waagent.core.clock import SystemClock
-from waagent.core.commands import Child, ProcessRunner, Spawn
 from waagent.core.system import System
 from waagent.extensions.codes import (
     ExtensionCode,
@@ -55,19 +53,6 @@ def failure(world: World, voice: Voice, script: str, limit_s: float = 30) -> Ext
     with pytest.raises(ExtensionError) as caught:
         world.launcher(limit_s).run(call(world, script), voice)
     return caught.value
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def ends(pid: int) -> bool:
-    """Whether a process that was killed is gone soon: the kernel may take a moment."""
-    return any(not is_alive(pid) or SystemClock().wait(None, 0.05) for _ in range(100))
 
 
 def test_late_command_is_killed_with_all_its_children(world: World, voice: Voice) -> None:
@@ -183,32 +168,6 @@ def test_output_shares_the_room_between_both_streams(
     assert (len(shown_out), len(shown_err)) == (kept_out, kept_err)
     assert shown_out[-1:] in ("O", "")
     assert shown_err[-1:] in ("E", "")
-
-
-class KeepingRunner(ProcessRunner):
-    """Remembers what it started, for the test to end."""
-
-    def __init__(self) -> None:
-        super().__init__({})
-        self.children: list[Child] = []
-
-    def start(self, spawn: Spawn) -> Child:
-        """See ``Runner.start``."""
-        child = super().start(spawn)
-        self.children.append(child)
-        return child
-
-
-@pytest.fixture
-def keeping(world: World) -> Iterator[KeepingRunner]:
-    """A runner whose children are gone after the test."""
-    runner = KeepingRunner()
-    yield runner
-    for child in runner.children:
-        child.kill_group()
-        while child.poll() is None:
-            descriptor = child.descriptor()
-            world.clock.wait(None, 1, *(() if descriptor is None else (descriptor,)))
 
 
 def test_running_command_is_left_alone_when_the_agent_is_to_stop(

@@ -140,8 +140,9 @@ def test_failed_second_attempt_changes_nothing(world: World) -> None:
 
 def test_package_cannot_say_that_it_is_installed(world: World) -> None:
     """Its state is ours to write."""
-    get(world, package(files={"config/HandlerState": b"Enabled"}))
+    get(world, package(files={"config/HandlerState": b"Enabled", "config/HandlerCommand": b"{}"}))
     assert read_state(world.home("1.0")) is HandlerState.NOT_INSTALLED
+    assert not world.home("1.0").command.exists()
 
 
 @pytest.mark.parametrize("name", ["../../escaped", "/escaped", "bin/../../escaped"])
