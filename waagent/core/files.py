@@ -27,6 +27,11 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 Owner = tuple[int, int]
 
 
+def name_beside(name: str) -> str:
+    """What a file is called while it is written, until it takes its place; a kill may leave it."""
+    return f".{name[:MAX_PREFIX]}.{os.urandom(6).hex()}"
+
+
 @contextlib.contextmanager
 def replacing(
     path: Path, *, mode: int = PUBLIC, owner: Optional[Owner] = None
@@ -37,7 +42,7 @@ def replacing(
     on an error nothing is left and ``path`` is as it was. A link of that name is replaced and
     never followed: others may have planted it. ``System.path`` is what follows links.
     """
-    beside = path.with_name(f".{path.name[:MAX_PREFIX]}.{os.urandom(6).hex()}")
+    beside = path.with_name(name_beside(path.name))
     descriptor = os.open(beside, _NEW, SECRET)
     try:
         with os.fdopen(descriptor, "wb") as stream:

@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 # ".Name-1.0.unpacked", ".Name-1.0.removed", and the folder that unpacking begins with.
 _LEFT_OVER = re.compile(r"\.{1,2}(?P<name>.+)-\d+(\.\d+)*\.(unpacked|removed)(\.\w+)?")
-# What an atomic write leaves that was killed before its end.
+# What an atomic write leaves that was killed before its end (``files.name_beside``).
 _HALF_WRITTEN = re.compile(
-    r"\..+\.(settings|status|HandlerState)\.\w{8}|\.Handler\w+(\.json)?\.\w{8}"
+    r"\.(.+\.(settings|status|HandlerState)|Handler\w+(\.json)?)\.[0-9a-f]{12}"
 )
 _PACKAGE = re.compile(r"(?P<folder>(?P<name>[^-]+)-\d+(\.\d+)*)\.zip", re.IGNORECASE)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.extensions.world import NAME, World, goal, manifest_json, one, package, several
+from waagent.core import files
 from waagent.core.paths import Paths
 from waagent.extensions.codes import ExtensionError, ManifestError
 from waagent.extensions.home import HandlerHome, home_of
@@ -214,8 +215,13 @@ def test_start_sweeps_what_a_kill_left_and_renews_environments(world: World) -> 
     others = [world.paths.lib / ".WALinuxAgent-9.9.unpacked", world.paths.lib / ".cache"]
     for folder in others:
         folder.mkdir()
-    half = [home.config / ".HandlerState.abc12345", home.config / ".0.settings.abc12345"]
-    half += [home.folder / ".HandlerEnvironment.json.abc12345", home.status / ".0.status.abcd_234"]
+    whole = [
+        home.config / "HandlerState",
+        home.config / "0.settings",
+        home.config / "HandlerCommand",
+    ]
+    whole += [home.folder / "HandlerEnvironment.json", home.status / "0.status"]
+    half = [path.with_name(files.name_beside(path.name)) for path in whole]
     for path in half:
         path.write_text("half")
     kept = home.config / ".keep"
