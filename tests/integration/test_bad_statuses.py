@@ -311,13 +311,13 @@ def test_hostile_event_files_are_told_of_by_name_removed_and_the_good_ones_sent(
     for name, plant in EVENT_FILES.items():
         plant(folder / name)
     (folder / "12.json").mkdir()
-    collector, sender = workers(agent)
+    collector, send = telemetry(agent)
     for _ in range(3):
         assert collector.turn()
     assert [path.name for path in folder.iterdir()] == ["12.json"]
     (folder / "12.json").rmdir()
     for _ in range(3):
-        assert sender.turn()
+        send()
         assert collector.turn()
     received = agent.fabric.world.received.events
     texts = [json.dumps(event) for event in received]
@@ -331,10 +331,10 @@ def test_hostile_event_files_are_told_of_by_name_removed_and_the_good_ones_sent(
     assert agent.extension(ECHO)[0] == "success"
 
 
-def workers(agent: RootedAgent) -> tuple[Worker, Worker]:
-    """The threads' work that collects events and the one that sends them, not as threads."""
-    _, sender, collector = agent.process.monitor.workers
-    return collector, sender
+def telemetry(agent: RootedAgent) -> tuple[Worker, Callable[[], None]]:
+    """What collects events and what sends them, not as threads."""
+    _, _, collector = agent.process.monitor.workers
+    return collector, agent.process.monitor.sender.send
 
 
 def test_events_folder_that_is_a_link_is_not_followed_and_the_next_handlers_are_served(
@@ -347,10 +347,10 @@ def test_events_folder_that_is_a_link_is_not_followed_and_the_next_handlers_are_
     (precious / "1.json").write_text(json.dumps({**EVENT, "Message": "not an extension's"}))
     (logs / ECHO / "events").symlink_to(precious)
     (logs / OTHER / "events" / "1.json").write_text(json.dumps(EVENT))
-    collector, sender = workers(agent)
+    collector, send = telemetry(agent)
     for _ in range(3):
         assert collector.turn()
-        assert sender.turn()
+        send()
     texts = [json.dumps(event) for event in agent.fabric.world.received.events]
     assert any("the good one" in text for text in texts)
     assert not any("not an extension's" in text for text in texts)

@@ -95,6 +95,7 @@ class World:
             ("umount",): ok(do=lambda *_: self.remove()),
             ("eject",): ok(),
             ("systemctl", "is-enabled"): fails(1, stdout="disabled\n"),
+            ("systemctl", "is-failed"): fails(1),
             ("systemctl", "--job-mode=ignore-dependencies"): ok(),
             ("hostnamectl",): ok(),
             ("useradd",): ok(do=lambda argv, _: self.add_user(argv[-1])),
