@@ -37,7 +37,7 @@ class Guest:
     asset_tag: str = AZURE
     vm_id: str = VM_ID
     unit: str = "inactive"
-    job: str = ""
+    job: str = "Job=0\\n"
 
     def put(self, name: str, text: str, mode: int = 0o644) -> Path:
         """A file of the machine."""
@@ -184,6 +184,14 @@ class TestDebOnAMachineThatRuns:
         assert "invoke" not in said
         assert "the boot that is under way" in said
         assert not guest.marker.exists()
+
+    @pytest.mark.parametrize("job", ["", "Job=\\n", "Job=0\\n"])
+    def test_starts_where_no_job_waits_however_that_is_said(
+        self, guest: Guest, words: tuple[str, ...], job: str
+    ) -> None:
+        """systemd 252 prints the property also where there is none."""
+        guest.job, guest.asset_tag = job, AZURE
+        assert "invoke" in guest.run(postinst(), *words)
 
     @pytest.mark.parametrize("state", ["inactive", "failed"])
     @pytest.mark.parametrize("tag", [AZURE, "something else"])
