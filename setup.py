@@ -11,8 +11,8 @@ from setuptools.command.install import install
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))  # pip runs this file from elsewhere
 
-from tools.packaging.install import install_data  # noqa: E402
-from tools.packaging.version import read_version  # noqa: E402
+from tools.packaging.install import install_data  # noqa: E402  once the path is set
+from tools.packaging.version import read_version  # noqa: E402  likewise
 
 # The floors are the releases of Ubuntu 22.04; tests/requirements/oldest.txt tests with them.
 REQUIREMENTS = (
@@ -31,7 +31,7 @@ class Install(install):
     pip builds a wheel, and a wheel has no data files: they have no business in an environment.
     """
 
-    user_options = [  # noqa: RUF012
+    user_options = [  # noqa: RUF012  declared so by setuptools
         *install.user_options,
         ("lnx-distro=", None, "the distribution to install for; this machine's if not given"),
         ("lnx-distro-version=", None, "its version, which makes no difference any more"),
@@ -39,7 +39,7 @@ class Install(install):
         ("register-service", None, "enable and start the service, stopping an older one first"),
         ("skip-data-files", None, "install the modules only"),
     ]
-    boolean_options = [*install.boolean_options, *SWITCHES]  # noqa: RUF012
+    boolean_options = [*install.boolean_options, *SWITCHES]  # noqa: RUF012  likewise
 
     def initialize_options(self) -> None:
         """Nothing is chosen yet."""

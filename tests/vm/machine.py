@@ -49,7 +49,6 @@ class Machine:
     ) -> None:
         self.vm = vm or first_boot()
         self.media = media
-        self.private_key: Optional[Path] = None
         self._base, self._image, self._extra = base, image, extra
         self._listener = listener
         self._folder = Path(tempfile.mkdtemp(prefix="waagent-vm-"))
