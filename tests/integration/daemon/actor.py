@@ -62,11 +62,12 @@ def tell_and_hang() -> None:
 
 
 def talk_to_nobody() -> None:
-    """Say much while the daemon cannot listen."""
+    """Say much while the daemon cannot listen, then stay: what it said can be read."""
     os.kill(os.getppid(), signal.SIGSTOP)
     for number in range(1000):
         logging.getLogger("waagent.boot").info("Number %d %s", number, "x" * 1000)
     os.kill(os.getppid(), signal.SIGCONT)
+    signal.pause()
 
 
 WORDS = {"hang and tell": tell_and_hang, "talk while nobody listens": talk_to_nobody}
