@@ -55,6 +55,26 @@ def stop(system: System, name: str) -> bool:
     return init is not Init.NONE and _succeeds(system, *_classic(init, name, "stop"))
 
 
+def start(system: System, name: str) -> bool:
+    """Start the service if it does not run; whether it runs then."""
+    init = init_of(system)
+    if init is Init.SYSTEMD:
+        return _succeeds(system, "systemctl", "start", name)
+    return init is not Init.NONE and _succeeds(system, *_classic(init, name, "start"))
+
+
+def register(system: System, name: str) -> bool:
+    """Have the service started at each boot, also one that was masked; whether that worked."""
+    if init_of(system) is Init.SYSTEMD:
+        _succeeds(system, "systemctl", "unmask", name)
+    return _first_that_works(system, _registrations(init_of(system), name))
+
+
+def unregister(system: System, name: str) -> bool:
+    """Have the service no longer started at boot; whether that worked. It may go on running."""
+    return _first_that_works(system, _removals(init_of(system), name))
+
+
 def refresh(system: System, name: str) -> bool:
     """Have a service read its configuration again; one that was not to run stays so.
 
@@ -72,6 +92,43 @@ def refresh(system: System, name: str) -> bool:
     if init is Init.NONE or not is_active(system, name):
         return False
     return _succeeds(system, *_classic(init, name, "restart"))
+
+
+Commands = tuple[tuple[str, ...], ...]
+
+
+def _registrations(init: Init, name: str) -> tuple[Commands, ...]:
+    """Ways to have a service started at boot, each some commands that must all succeed.
+
+    Where no init system runs (an image that is being built, in a chroot) the last way is right.
+    """
+    systemd: Commands = (("systemctl", "enable", name),)
+    if init is Init.SYSTEMD:
+        return (systemd,)
+    if init is Init.OPENRC:
+        return ((("rc-update", "add", name, "default"),),)
+    return (
+        (("update-rc.d", name, "defaults"), ("update-rc.d", name, "enable")),
+        (("chkconfig", "--add", name), ("chkconfig", name, "on")),
+        systemd,
+    )
+
+
+def _removals(init: Init, name: str) -> tuple[Commands, ...]:
+    systemd: Commands = (("systemctl", "disable", name),)
+    if init is Init.SYSTEMD:
+        return (systemd,)
+    if init is Init.OPENRC:
+        return ((("rc-update", "delete", name, "default"),),)
+    return ((("update-rc.d", name, "disable"),), (("chkconfig", name, "off"),), systemd)
+
+
+def _first_that_works(system: System, ways: tuple[Commands, ...]) -> bool:
+    return any(
+        all(_succeeds(system, *command) for command in way)
+        for way in ways
+        if system.has_command(way[0][0])
+    )
 
 
 def _classic(init: Init, name: str, verb: str) -> tuple[str, str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.machine import Machine
-from tests.support.runner import fails, ok, times_out
+from tests.support.runner import Answers, Argv, fails, ok, times_out
 from waagent.guest import services
 from waagent.guest.services import Init
 
@@ -81,4 +81,65 @@ def test_nothing_is_run_where_no_init_system_is_known(tmp_path: Path) -> None:
     assert not services.refresh(guest.system, "x")
     assert not services.is_active(guest.system, "x")
     assert not services.stop(guest.system, "x")
+    assert not services.start(guest.system, "x")
     assert guest.ran == []
+
+
+REGISTERED = [
+    (SYSTEMD, ["systemctl"], [("systemctl", "unmask", "x"), ("systemctl", "enable", "x")]),
+    ((), ["rc-service", "rc-update"], [("rc-update", "add", "x", "default")]),
+    (
+        (),
+        ["service", "update-rc.d"],
+        [("update-rc.d", "x", "defaults"), ("update-rc.d", "x", "enable")],
+    ),
+    ((), ["service", "chkconfig"], [("chkconfig", "--add", "x"), ("chkconfig", "x", "on")]),
+    ((), ["systemctl"], [("systemctl", "enable", "x")]),
+]
+
+
+@pytest.mark.parametrize(("folders", "programs", "expected"), REGISTERED)
+def test_service_is_registered_by_what_the_init_system_offers(
+    tmp_path: Path, folders: tuple[str, ...], programs: list[str], expected: list[tuple[str, ...]]
+) -> None:
+    commands: dict[Argv, Answers] = {(program,): ok() for program in programs}
+    guest = Machine(folders=folders, commands=commands).boot(tmp_path)
+    assert services.register(guest.system, "x")
+    assert guest.ran == expected
+
+
+@pytest.mark.parametrize(
+    ("folders", "programs", "expected"),
+    [
+        (SYSTEMD, ["systemctl"], ("systemctl", "disable", "x")),
+        ((), ["rc-service", "rc-update"], ("rc-update", "delete", "x", "default")),
+        ((), ["service", "update-rc.d"], ("update-rc.d", "x", "disable")),
+        ((), ["service", "chkconfig"], ("chkconfig", "x", "off")),
+        ((), ["systemctl"], ("systemctl", "disable", "x")),
+    ],
+)
+def test_service_is_unregistered_by_what_the_init_system_offers(
+    tmp_path: Path, folders: tuple[str, ...], programs: list[str], expected: tuple[str, ...]
+) -> None:
+    commands: dict[Argv, Answers] = {(program,): ok() for program in programs}
+    guest = Machine(folders=folders, commands=commands).boot(tmp_path)
+    assert services.unregister(guest.system, "x")
+    assert guest.ran == [expected]
+
+
+def test_service_is_registered_by_the_next_way_when_one_does_not_know_it(tmp_path: Path) -> None:
+    """An image of the RHEL family in the making: chkconfig is there, but only a unit."""
+    commands = {
+        ("service",): ok(),
+        ("chkconfig", "--add"): fails(1),
+        ("systemctl", "enable", "x"): ok(),
+    }
+    guest = Machine(commands=commands).boot(tmp_path)
+    assert services.register(guest.system, "x")
+    assert guest.ran == [("chkconfig", "--add", "x"), ("systemctl", "enable", "x")]
+
+
+def test_service_cannot_be_registered_where_nothing_registers_services(tmp_path: Path) -> None:
+    guest = Machine().boot(tmp_path)
+    assert not services.register(guest.system, "x")
+    assert not services.unregister(guest.system, "x")
