@@ -6,7 +6,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from tests.fabric.media import MediaKey, OvfMedia
 from tests.vm.agents import Agent
@@ -66,7 +66,7 @@ class Lab:
         image.path.rename(path)
         return Image(path)
 
-    def machine(self, media: OvfMedia, **facts: Any) -> Machine:
+    def machine(self, media: Optional[OvfMedia], **facts: Any) -> Machine:
         """A machine with the lab's agent, not yet switched on."""
         image = facts.pop("image", None) or self.image(self.agent)
         return Machine(self.base, image, media, **facts)

@@ -6,9 +6,11 @@ What is started in a ``with Machine(...) as machine`` ends with it.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Callable, Optional
@@ -27,6 +29,7 @@ from tests.vm.roots import BareSystem
 UP_WITHIN_S = 180.0
 OFF_WITHIN_S = 120.0
 DRIVE_OPENED = "DEVICE_TRAY_MOVED"
+ONLY_PASSWORD = ("-o", "PubkeyAuthentication=no", "-o", "PreferredAuthentications=password")
 
 
 def lay_tap(network: NetworkNamespace) -> None:
@@ -141,10 +144,38 @@ class Machine:
     def ssh(self, user: str, command: str, *options: str, within_s: float = 60.0) -> Finished:
         """Log in over the network as somebody on Azure's side would, and run a command."""
         assert self._azure is not None
-        words = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
-        words += ["-o", "BatchMode=yes", "-o", "LogLevel=ERROR", *options]
-        argv = ["timeout", f"{within_s:g}", "ssh", *words, f"{user}@{self.address}", command]
+        argv = self._ssh(user, command, "-o", "BatchMode=yes", *options, within_s=within_s)
         return self._azure.network.call(lambda: _finish(argv))
+
+    def ssh_with_password(self, user: str, password: str, command: str) -> Finished:
+        """Log in with a password and nothing else."""
+        assert self._azure is not None
+        teller = self._folder / "askpass"
+        with private(teller, f"#!/bin/sh\necho '{password}'\n"):
+            argv = self._ssh(user, command, "-o", "NumberOfPasswordPrompts=1", *ONLY_PASSWORD)
+            told = {**os.environ, "SSH_ASKPASS": str(teller), "SSH_ASKPASS_REQUIRE": "force"}
+            return self._azure.network.call(lambda: _finish(argv, told))
+
+    def begin_ssh(
+        self, user: str, command: str, *options: str, within_s: float
+    ) -> subprocess.Popen[str]:
+        """Log in with a key and stay; what the command prints can be read as it comes."""
+        assert self._azure is not None
+        argv = self._ssh(user, command, "-o", "BatchMode=yes", *options, within_s=within_s)
+        return self._azure.network.call(
+            lambda: subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+
+    def _ssh(self, user: str, command: str, *options: str, within_s: float = 60.0) -> list[str]:
+        words = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+        words += ["-o", "LogLevel=ERROR", *options]
+        return ["timeout", f"{within_s:g}", "ssh", *words, f"{user}@{self.address}", command]
 
     def send(self, path: Path, name: str) -> None:
         """Put a file of this machine into the virtual one."""
@@ -190,8 +221,22 @@ class Machine:
         self._inside, self._qemu = None, None
 
 
-def _finish(argv: list[str]) -> Finished:
+@contextlib.contextmanager
+def private(path: Path, text: str) -> Iterator[None]:
+    """A program of root's alone, for as long as it is needed."""
+    path.touch(mode=0o700)
+    path.write_text(text, encoding="utf-8")
+    yield
+    path.unlink()
+
+
+def _finish(argv: list[str], environment: Optional[Mapping[str, str]] = None) -> Finished:
     done = subprocess.run(
-        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        argv,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     return Finished(done.returncode, done.stdout, done.stderr)
