@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Callable
 
 from waagent.cli.arguments import Command, Options, child_options, opening_word
-from waagent.core import files, log
+from waagent.core import files, log, streams
 from waagent.core.clock import Stop
 from waagent.core.conf import Conf, Loaded, read_conf
 from waagent.core.context import Context
@@ -23,7 +23,7 @@ from waagent.core.records import dataclass
 from waagent.core.system import System, real_system
 from waagent.guest import stats
 from waagent.guest.profile import Profile
-from waagent.guest.profiles import profile_of
+from waagent.guest.profiles import environment_changes, read_profile
 from waagent.guest.release import Release, read_release
 
 logger = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ class Call:
 
 def run(options: Options, program: str) -> int:
     """Run the command; its exit code. What ends it otherwise is raised."""
+    streams.ensure_open()
     system = real_system()
     log.set_up(
         prefix=PREFIXES.get(options.command),
@@ -60,7 +61,10 @@ def run(options: Options, program: str) -> int:
     )
     release = read_release(system)
     # The daemon changes its working directory before it starts its child by this name.
-    machine = Machine(system, release, profile_of(release), str(Path(program).absolute()))
+    profile = read_profile(system, release)
+    changes = environment_changes(profile, system.environment)
+    system = real_system(changes) if changes else system
+    machine = Machine(system, release, profile, str(Path(program).absolute()))
     name = options.conf_path or machine.profile.conf_path
     loaded = read_conf(system.path(name), name)
     runner = RUNNERS.get(options.command)
@@ -95,7 +99,7 @@ def _build_context(machine: Machine, options: Options, conf: Conf) -> Context:
     if options.command is Command.DAEMON:
         from waagent.daemon.fips import environment_of
 
-        system = real_system(environment_of(conf))
+        system = real_system({**system.environment, **environment_of(system, conf)})
     paths = make_paths(system, conf)
     events = Events(paths.events, system.clock, status_file=paths.event_status)
     events.learn(

@@ -6,9 +6,16 @@ live there and derive from these.
 
 from __future__ import annotations
 
+import errno
 from typing import Optional
 
 MAX_SHOWN = 4096  # of a command's output in a message: enough to see why, short enough for a log
+_REMEDIES = {
+    errno.ENOSPC: "; free some space on that file system",
+    errno.EDQUOT: "; raise the quota, or free some space",
+    errno.EROFS: "; see what the kernel says of that disk, and mount it writable",
+    errno.EIO: "; see what the kernel says of that disk",
+}
 
 
 class AgentError(Exception):
@@ -129,10 +136,14 @@ class Exit(Exception):
 
 
 def describe(error: BaseException) -> str:
-    """One line for a log: the text of one of ours, the class and text of a foreign error."""
+    """One line for a log: the text of one of ours, the class and text of a foreign error.
+
+    What an operator can do about a disk stands at its end.
+    """
     if isinstance(error, AgentError):
         return str(error)
-    return f"{type(error).__name__}: {error}"
+    remedy = _REMEDIES.get(error.errno or 0, "") if isinstance(error, OSError) else ""
+    return f"{type(error).__name__}: {error}{remedy}"
 
 
 def for_fabric(error: BaseException, label: Optional[str] = None) -> str:

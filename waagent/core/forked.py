@@ -9,10 +9,10 @@ import contextlib
 import logging
 import os
 import signal
-import sys
 import threading
 from typing import Callable, Optional
 
+from waagent.core import streams
 from waagent.core.errors import Exit
 
 log = logging.getLogger(__name__)
@@ -75,8 +75,7 @@ def fork(work: Callable[[], int]) -> ForkedChild:
     """
     if threading.active_count() != 1:
         raise RuntimeError("cannot fork a process that has other threads")
-    sys.stdout.flush()
-    sys.stderr.flush()
+    streams.flush()
     parent = os.getpid()
     pid = os.fork()
     if pid:
@@ -114,7 +113,6 @@ def _be_the_copy(work: Callable[[], int], parent: int) -> None:
         log.exception("The boot helper failed")
     finally:
         try:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            streams.flush()
         finally:
             os._exit(code)

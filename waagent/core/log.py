@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, TextIO
 
+from waagent.core import streams
 from waagent.core.clock import Clock, timestamp
 from waagent.core.redact import redact
 
@@ -99,8 +100,14 @@ class ReopeningFileHandler(logging.Handler):
 class QuietStream(_Stream):
     """Writes to standard output; what cannot be written is lost without a word."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Say nothing: the complaint would go where the record could not."""
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002 - logging's
+        """Say nothing: the complaint would go where the record could not.
+
+        Where whoever read it is gone, what waits to be written must not fail once more at the end.
+        """
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            with contextlib.suppress(OSError, ValueError):
+                streams.lead_nowhere(self.stream.fileno())
 
 
 class Prefixed(_Adapter):

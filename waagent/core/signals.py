@@ -12,6 +12,15 @@ from waagent.core.clock import Stop
 TERMINATION = (signal.SIGTERM, signal.SIGINT)
 
 
+def ends_of_a_daemon() -> tuple[signal.Signals, ...]:
+    """What ends a daemon: a hang-up too, unless whoever started it has that ignored, nohup(1).
+
+    There is no configuration to read again (spec CLI 2), and dying of it left our child behind.
+    """
+    is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return TERMINATION if is_ignored else (*TERMINATION, signal.SIGHUP)
+
+
 def stop_on(stop: Stop, numbers: Iterable[signal.Signals] = TERMINATION) -> None:
     """Set ``stop`` when one of the signals arrives; nothing else happens in the handler."""
 

@@ -36,7 +36,7 @@ def boot(context: Context, profile: Profile) -> int:
     try:
         if provision(context, profile, search) is None:
             search.detection.find()
-    except AgentError as error:
+    except (AgentError, OSError) as error:
         log.error("Cannot prepare this machine: %s", describe(error))
         return NO_FABRIC
     _tell_of_rdma(context)
@@ -72,7 +72,11 @@ class Search:
 
 def _is_taken_over(context: Context) -> bool:
     if context.conf.os.detect_scvmm_env:
-        return scvmm.hand_over(context)
+        try:
+            return scvmm.hand_over(context)
+        except (AgentError, OSError) as error:
+            log.warning("Cannot hand over to System Center VMM: %s", describe(error))
+            return False
     log.info("DetectScvmmEnv is off, not looking for System Center VMM")
     return False
 

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Mapping
 from typing import Callable
 
-from waagent.core import files, forked, signals
+from waagent.core import forked, signals
 from waagent.core.clock import Clock
 from waagent.core.commands import OUR_CHANNEL, Spawn
 from waagent.core.context import Context
@@ -24,7 +24,7 @@ from waagent.core.records import dataclass
 from waagent.core.redact import redact
 from waagent.core.sockets import notify_service_manager
 from waagent.core.version import AGENT_LONG_NAME, AGENT_NAME, AGENT_VERSION
-from waagent.daemon import child, pidfile
+from waagent.daemon import child, fips, libdir, pidfile
 from waagent.daemon.outcome import DONE, TAKEN_OVER
 from waagent.daemon.phases import Phases
 
@@ -68,15 +68,15 @@ class Daemon:
     def run(self, console_off: Callable[[], None]) -> int:
         """Boot the machine, then run the child, until told to stop; the exit code."""
         threading.current_thread().name = NAME
-        signals.stop_on(self._context.stop)
+        signals.stop_on(self._context.stop, signals.ends_of_a_daemon())
         self._banner()
         holder = pidfile.claim(self._context.system, self._context.paths.pid_file)
         if holder is not None:
             log.info("Daemon is already running: %d", holder)
             return 0
         log.info("Process %d is in %s", os.getpid(), self._context.paths.pid_file)
-        log.info("FIPS mode is %s", "on" if self._context.conf.os.enable_fips else "off")
-        self._make_lib_dir()
+        self._tell_of_fips()
+        libdir.ensure(self._context.paths.lib)
         self._notify("READY=1")
         try:
             return self._run_for_ever(console_off)
@@ -204,11 +204,9 @@ class Daemon:
             self._beat()
         raise Exit(0, "Stopped while disabled")
 
-    def _make_lib_dir(self) -> None:
-        lib = self._context.paths.lib
-        files.ensure_directory(lib, mode=0o700)
-        os.chdir(lib)
-        log.info("Working in %s", lib)
+    def _tell_of_fips(self) -> None:
+        source = fips.find_source(self._context.system, self._context.conf)
+        log.info("FIPS mode is %s", f"on ({source})" if source else "off")
 
     def _banner(self) -> None:
         log.info("%s Version: %s", AGENT_LONG_NAME, AGENT_VERSION)

@@ -24,6 +24,7 @@ MARK = "linuxosconfiguration.xml"
 INSTALLER = "install"
 DRIVER = "ata_piix"
 MODULES = "/proc/modules"
+TIMEOUT_S = 60.0
 _DRIVES = re.compile(r"(sr\d|hd[c-z]|cdrom\d?|cd\d+)")
 
 
@@ -66,7 +67,8 @@ def _find_marked(context: Context, drive: Path) -> Optional[Path]:
         files.ensure_directory(folder)
         kinds = ("-t", media.FILE_SYSTEMS)
         name = system.within(folder)
-        if not system.run("mount", "-o", "ro", *kinds, system.within(drive), name).ok:
+        mount = ("mount", "-o", "ro", *kinds, system.within(drive), name)
+        if not system.run(*mount, timeout_s=TIMEOUT_S).ok:
             return None
         if (folder / MARK).is_file():
             return folder
@@ -83,6 +85,6 @@ def _ensure_driver(system: System) -> None:
         log.info("Module driver for ATAPI CD-ROM is already present.")
         return
     try:
-        system.run("modprobe", DRIVER).check()
+        system.run("modprobe", DRIVER, timeout_s=TIMEOUT_S).check()
     except AgentError as error:
         log.warning("Could not load ATAPI driver: %s", describe(error))
