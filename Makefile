@@ -4,7 +4,7 @@ PYTHON ?= python3
 SUITE ?= bookworm
 STEPS = format lint types contracts unit integration
 
-.PHONY: help check $(STEPS) environments demo install deb rpm vm bench clean
+.PHONY: help check $(STEPS) environments demo install deb rpm vm vm-all bench clean
 
 help:
 	@echo "make check        all that CI runs short of demo and vm: $(STEPS)"
@@ -14,6 +14,7 @@ help:
 	@echo "make deb          dist/waagent_*.deb for Debian, or FAMILY=ubuntu"
 	@echo "make rpm          dist/waagent-*.rpm for FAMILY=redhat, fedora, suse, sles or azurelinux"
 	@echo "make vm           our package in real virtual machines, scenario by scenario; docs/vm.md"
+	@echo "make vm-all       containers, then virtual machines with Debian 12 and 13; half an hour"
 	@echo "make bench        our agent and Debian's own in turns, in virtual machines; docs/bench.md"
 	@echo "make clean        remove what the above made in this folder"
 
@@ -46,6 +47,13 @@ vm:
 	@$(PYTHON) tools/launch.py vm --suite=$(SUITE) $(if $(AGENT),--agent="$(AGENT)") \
 		$(if $(ROOT),--root="$(ROOT)" --family=$(FAMILY)) $(if $(BREAK),--break="$(BREAK)") \
 		$(SCENARIO)
+
+vm-all:
+	@verdict=0; \
+	$(MAKE) --no-print-directory containers || verdict=1; \
+	$(MAKE) --no-print-directory vm SUITE=bookworm || verdict=1; \
+	$(MAKE) --no-print-directory vm SUITE=trixie || verdict=1; \
+	exit $$verdict
 
 bench:
 	@$(PYTHON) tools/launch.py bench $(BENCH)
