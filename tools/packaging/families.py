@@ -74,7 +74,7 @@ _NETWORKD_AFTER = ("systemd-networkd-wait-online.service", "cloud-init.service")
 
 DEBIAN = Family(
     "debian",
-    ("debian",),
+    ("debian", "kali"),
     conf="debian/waagent.conf",
     python_dir="/usr/lib/python3/dist-packages",
     unit_dir="/lib/systemd/system",
@@ -121,7 +121,10 @@ REDHAT = Family(
 FEDORA = replace(REDHAT, name="fedora", names=("fedora",))
 SUSE = Family(
     "suse",
-    ("suse", "opensuse", "opensuse-leap", "opensuse-tumbleweed", "sle-micro", "sle_hpc"),
+    (
+        *("suse", "sle-micro", "sl-micro", "sle_hpc"),
+        *("opensuse", "opensuse-leap", "opensuse-tumbleweed", "opensuse-microos"),
+    ),
     conf="suse/waagent.conf",
 )
 SLES = replace(SUSE, name="sles", names=("sles",))
@@ -151,7 +154,7 @@ ARCH = Family(
 )  # fmt: skip
 CHAINGUARD = Family(
     "chainguard",
-    ("chainguard",),
+    ("chainguard", "wolfi"),
     conf="chainguard/waagent.conf",
     program_dir="/usr/bin",
     preset_dir="/usr/lib/systemd/system-preset",

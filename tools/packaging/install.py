@@ -11,7 +11,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tools.packaging.families import FAMILIES, Family, family_of
+from tools.packaging.families import DEFAULT, FAMILIES, Family, family_of
 from tools.packaging.rpm_files import render_rpm_files
 from tools.packaging.service import register_service
 from tools.packaging.staging import (
@@ -25,21 +25,33 @@ from tools.packaging.staging import (
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 
-def parse_os_release(text: str) -> str:
-    """The distribution's own name."""
+def parse_os_release(text: str) -> tuple[str, ...]:
+    """The distribution's own name, and those that it says it is like."""
+    words: dict[str, list[str]] = {}
     for line in text.splitlines():
         key, equals, value = line.partition("=")
-        if equals and key.strip() == "ID":
-            return "".join(shlex.split(value)).lower()
-    return "linux"
+        if equals and key.strip() in ("ID", "ID_LIKE"):
+            words[key.strip()] = " ".join(shlex.split(value)).lower().split()
+    return (*words.get("ID", ["linux"]), *words.get("ID_LIKE", []))
+
+
+def family_of_release(text: str) -> Family:
+    """The family of the distribution that an os-release text names, or of one that it is like."""
+    return family_of_names(parse_os_release(text))
+
+
+def family_of_names(names: Sequence[str]) -> Family:
+    """The first row that one of the names has; the default row if none has."""
+    known = (family_of(name) for name in names)
+    return next((family for family in known if family is not DEFAULT), DEFAULT)
 
 
 def read_own_family() -> Family:
     """The family of the machine that runs this."""
     for name in OS_RELEASE:
         if Path(name).is_file():
-            return family_of(parse_os_release(Path(name).read_text("utf-8")))
-    return family_of("linux")
+            return family_of_release(Path(name).read_text("utf-8"))
+    return DEFAULT
 
 
 def find_family(word: str) -> Family:

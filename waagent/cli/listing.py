@@ -9,14 +9,14 @@ from waagent.cli.configuration import show_configuration
 from waagent.core.conf import read_conf
 from waagent.core.errors import AgentError, describe
 from waagent.core.rooted import this_machine
-from waagent.guest.profiles import profile_of
+from waagent.guest.profiles import read_profile
 from waagent.guest.release import read_release
 
 
 def run(options: Options) -> int:
     """Show the configuration, or say on standard error why that cannot be; the exit code."""
     machine = this_machine()
-    name = options.conf_path or profile_of(read_release(machine)).conf_path
+    name = options.conf_path or read_profile(machine, read_release(machine)).conf_path
     try:
         conf = read_conf(machine.path(name), name).conf
     except (AgentError, OSError) as error:

@@ -17,7 +17,8 @@ from waagent.guest import services
 from waagent.guest.interfaces import Interface
 from waagent.guest.leases import parse_assignments, parse_dhclient, parse_packet
 from waagent.guest.processes import find_processes
-from waagent.guest.profile import DhcpClient, LeaseFormat
+from waagent.guest.profile import DhcpClient, LeaseFiles, LeaseFormat
+from waagent.guest.profiles import DHCP_CLIENTS
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,15 @@ class NetworkDaemon(enum.Enum):
 
 
 def find_pids(system: System, client: DhcpClient) -> tuple[int, ...]:
-    """The client's process ids, sorted; none while it does not run."""
-    return tuple(process.pid for process in find_processes(system, client.process))
+    """The client's process ids, sorted, or those of what runs in its place; none while none does.
+
+    Distributions change their client from one version to the next, and administrators do.
+    """
+    for each in (client, *DHCP_CLIENTS):
+        pids = tuple(process.pid for process in find_processes(system, each.process))
+        if pids:
+            return pids
+    return ()
 
 
 def restart(system: System, client: DhcpClient) -> bool:
@@ -47,12 +55,17 @@ def restart(system: System, client: DhcpClient) -> bool:
 
 
 def find_leased_endpoint(system: System, client: DhcpClient) -> Optional[str]:
-    """The wire server's address from the client's leases; the last valid one counts."""
+    """The wire server's address from leases; the last valid one counts.
+
+    Leases of every known client are looked at, those of the one that is expected here at last.
+    """
     found = None
-    for source in client.leases:
+    for source in _lease_sources(client):
         for pattern in source.patterns:
-            log.info("looking for leases in path [%s]", pattern)
-            for path in _matches(system, pattern):
+            paths = _matches(system, pattern)
+            if paths or source in client.leases:
+                log.info("looking for leases in path [%s]", pattern)
+            for path in paths:
                 found = _read_endpoint(system, path, source.format) or found
     if found is not None:
         log.info("cached endpoint found [%s]", found)
@@ -80,6 +93,11 @@ def find_network_daemon(system: System, interface: Interface) -> Optional[Networ
             if interface.name in process.argv or manager is NetworkDaemon.DHCPCD:
                 return manager
     return None
+
+
+def _lease_sources(client: DhcpClient) -> tuple[LeaseFiles, ...]:
+    others = [source for each in DHCP_CLIENTS for source in each.leases]
+    return (*(source for source in others if source not in client.leases), *client.leases)
 
 
 def _matches(system: System, pattern: str) -> list[Path]:

@@ -32,7 +32,11 @@ class LeaseFiles:
 
 @dataclass(frozen=True)
 class DhcpClient:
-    """A DHCP client: its process, the service that runs it, if any, and its leases."""
+    """A DHCP client: its process, the service that runs it, if any, and its leases.
+
+    It is never stopped for a request of our own, as the existing agent does on some distributions
+    (spec DAEMON 10.3): a stopped client may give the address back, and ours needs no free port.
+    """
 
     process: str
     leases: tuple[LeaseFiles, ...] = ()
@@ -41,7 +45,11 @@ class DhcpClient:
 
 @dataclass(frozen=True)
 class Profile:
-    """How a distribution does things (spec DAEMON 10.3, 10.4, 8.5; CLI 6.3)."""
+    """How a distribution does things (spec DAEMON 10.3, 10.4, 8.5; CLI 6.3).
+
+    What a running machine can show of itself is an expectation here: which client leased the
+    address is looked for among all (``dhcp``), which services there are in ``profiles``.
+    """
 
     family: str
     dhcp: DhcpClient
@@ -55,5 +63,8 @@ class Profile:
     jit_users: bool = True
     keeps_resolv_conf: bool = False
     drops_machine_id: bool = False
+    removes_net_rules: bool = True
+    more_path: str = ""
+    """Added to the PATH of the agent and of all that it starts."""
     ordinary_system_users: tuple[str, ...] = ()
     """System accounts that people log in to, and that are therefore treated like any other."""

@@ -1,12 +1,15 @@
 """The table: which distribution has which profile. The first row that fits wins.
 
-Rows differ from the generic profile only where the distribution does; differences of procedure
-(who manages the network, which init runs) are found out at run time, not written here.
+Rows differ from the generic profile only where the distribution does. Differences of procedure
+(who manages the network, which init runs) are found out at run time, and what a machine shows of
+itself wins over its row (``read_profile``).
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Optional
 
 from waagent.core.records import dataclass, replace
 from waagent.core.rooted import Rooted
@@ -18,8 +21,13 @@ from waagent.guest.profile import (
     Profile,
 )
 from waagent.guest.release import Release
+from waagent.guest.units import find_installed
 
 log = logging.getLogger(__name__)
+
+CONF_PATH = "/etc/waagent.conf"
+AGENT_SERVICES = ("waagent", "walinuxagent")
+SSH_SERVICES = ("sshd", "ssh")
 
 DHCLIENT_DEBIAN = DhcpClient(
     "dhclient", (LeaseFiles(LeaseFormat.DHCLIENT, ("/var/lib/dhcp/dhclient*.leases",)),)
@@ -55,11 +63,22 @@ DHCPCD = DhcpClient(
     "dhcpcd",
 )
 
+UDHCPC = DhcpClient("udhcpc")  # keeps no leases
+DHCP_CLIENTS = (
+    *(DHCLIENT_DEBIAN, DHCLIENT_REDHAT, DHCPCD, UDHCPC),
+    *(WICKED, NETWORKD, NETWORK_MANAGER),  # they may run one of the others
+)
+
 _HOSTNAMECTL = (HostnameWriter.HOSTNAMECTL, HostnameWriter.ETC_HOSTNAME)
 
 GENERIC = Profile("generic", DHCLIENT_DEBIAN, unit_dir="/lib/systemd/system", jit_users=False)
 DEBIAN = replace(
-    GENERIC, family="debian", agent_service="walinuxagent", ssh_service="ssh", jit_users=True
+    GENERIC,
+    family="debian",
+    agent_service="walinuxagent",
+    ssh_service="ssh",
+    jit_users=True,
+    removes_net_rules=False,
 )
 REDHAT = Profile("redhat", DHCLIENT_REDHAT, hostname=_HOSTNAMECTL)
 SUSE = Profile("suse", WICKED, hostname=_HOSTNAMECTL)
@@ -97,7 +116,7 @@ RULES = (
         replace(GENERIC, family="alpine", dhcp=DHCPCD, edits_sshd_config=False, jit_users=True),
     ),
     Rule(
-        ("chainguard",),
+        ("chainguard", "wolfi"),
         replace(ON_NETWORKD, family="chainguard", edits_sshd_config=True),
     ),
     Rule(
@@ -109,13 +128,19 @@ RULES = (
             unit_dir="/lib/systemd/system",
             conf_path="/usr/share/oem/waagent.conf",
             drops_machine_id=True,
+            more_path="/usr/share/oem/python/bin",
             ordinary_system_users=("core",),
         ),
     ),
     Rule(("sles", "opensuse"), replace(SUSE, dhcp=NETWORK_MANAGER), since=(16,)),
-    Rule(("suse", "sle-micro", "sle_hpc", "sles", "opensuse", "opensuse-tumbleweed"), SUSE),
-    Rule(("kali",), replace(DEBIAN, agent_service="waagent")),
-    Rule(("debian", "devuan"), DEBIAN),
+    Rule(
+        (
+            *("suse", "sle-micro", "sl-micro", "sle_hpc", "sles"),
+            *("opensuse", "opensuse-tumbleweed", "opensuse-microos"),
+        ),
+        SUSE,
+    ),
+    Rule(("debian", "devuan", "kali"), DEBIAN),
     Rule(
         (
             "redhat",
@@ -145,15 +170,42 @@ RULES = (
 )
 
 
+def read_profile(system: Rooted, release: Release) -> Profile:
+    """The profile of this machine: its row of the table, but what is seen here wins."""
+    profile = profile_of(release)
+    return replace(
+        profile,
+        agent_service=_installed(system, profile.agent_service, AGENT_SERVICES),
+        ssh_service=_installed(system, profile.ssh_service, SSH_SERVICES),
+        conf_path=_existing(system, profile.conf_path, CONF_PATH),
+    )
+
+
 def profile_of(release: Release) -> Profile:
-    """The profile of a distribution; an unknown one has the generic profile, and a warning."""
-    for rule in RULES:
-        if release.name in rule.names and release.is_at_least(*rule.since):
-            return rule.profile
+    """The row for a distribution, or for one that it says it is like; else the generic one.
+
+    A relative has numbers of its own, so it is taken for the newest of those that it is like.
+    """
+    profile = _find_row(release)
+    if profile is not None:
+        return profile
+    for name in release.like:
+        profile = _find_row(Release(name))
+        if profile is not None:
+            log.info('Distribution "%s" is treated as "%s", which it is like', release.name, name)
+            return profile
     log.warning(
         'Cannot find "%s" among the known distributions, the generic profile is used', release.name
     )
     return GENERIC
+
+
+def environment_changes(profile: Profile, environment: Mapping[str, str]) -> dict[str, str]:
+    """What the distribution wants to have in the environment and is not there yet (10.3)."""
+    path = environment.get("PATH", "")
+    if not path or not profile.more_path or profile.more_path in path.split(":"):
+        return {}
+    return {"PATH": f"{path}:{profile.more_path}"}
 
 
 def network_unit_dir(system: Rooted, profile: Profile) -> str:
@@ -161,3 +213,20 @@ def network_unit_dir(system: Rooted, profile: Profile) -> str:
     if system.path("/run/ostree-booted").exists():
         return "/etc/systemd/system"
     return profile.unit_dir
+
+
+def _find_row(release: Release) -> Optional[Profile]:
+    for rule in RULES:
+        if release.name in rule.names and release.is_at_least(*rule.since):
+            return rule.profile
+    return None
+
+
+def _installed(system: Rooted, expected: str, others: tuple[str, ...]) -> str:
+    return find_installed(system, (expected, *others)) or expected
+
+
+def _existing(system: Rooted, expected: str, other: str) -> str:
+    if not system.path(expected).exists() and system.path(other).exists():
+        return other
+    return expected

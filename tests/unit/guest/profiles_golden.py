@@ -1,34 +1,59 @@
 """Every os-release sample with the profile that the table gives it, as text.
 
-After a change that is meant, its output becomes tests/data/profiles.txt:
-``python -m tests.unit.guest.profiles_golden``
+A sample is an os-release file, or a folder that holds all that a release is read from. After a
+change that is meant: ``python -m tests.unit.guest.profiles_golden --write``
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import fields
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.support.machine import DATA
+from waagent.core.rooted import Rooted
 from waagent.guest.profile import DhcpClient, Profile
 from waagent.guest.profiles import profile_of
-from waagent.guest.release import parse_os_release
+from waagent.guest.release import Release, read_release
+
+SAMPLES = DATA / "os-release"
+GOLDEN = DATA / "profiles.txt"
+
+
+def sample_names() -> list[str]:
+    """Every sample, sorted."""
+    return sorted(sample.name for sample in SAMPLES.iterdir())
+
+
+def read_sample(name: str) -> Release:
+    """The distribution that a guest with these files is."""
+    sample = SAMPLES / name
+    if sample.is_dir():
+        return read_release(Rooted(sample))
+    with TemporaryDirectory() as folder:
+        root = Path(folder).resolve()
+        (root / "etc").mkdir()
+        (root / "etc/os-release").write_bytes(sample.read_bytes())
+        return read_release(Rooted(root))
 
 
 def render_all() -> str:
     """One paragraph for each sample, in the order of their names."""
-    samples = sorted((DATA / "os-release").iterdir())
-    return "\n".join(_render(sample.name, sample.read_text(encoding="utf-8")) for sample in samples)
+    return "\n".join(_render(name, read_sample(name)) for name in sample_names())
 
 
-def _render(sample: str, text: str) -> str:
-    release = parse_os_release(text)
-    profile = profile_of(release)
-    head = f"{sample}: {release.name} {release.version} {release.codename}".rstrip()
-    return "\n".join([head, *(f"  {line}" for line in _lines(profile))]) + "\n"
+def _render(sample: str, release: Release) -> str:
+    described = f"{release.name} {release.version}".rstrip()
+    codename = f" ({release.codename})" if release.codename else ""
+    like = f", like {' '.join(release.like)}" if release.like else ""
+    head = f"{sample}: {described}{codename}{like}"
+    return "\n".join([head, *(f"  {line}" for line in _lines(profile_of(release)))]) + "\n"
 
 
 def _lines(profile: Profile) -> list[str]:
-    return [f"{field.name} = {_text(getattr(profile, field.name))}" for field in fields(profile)]
+    shown = [(field.name, _text(getattr(profile, field.name))) for field in fields(profile)]
+    return [f"{name} = {text}".rstrip() for name, text in shown]
 
 
 def _text(value: object) -> str:
@@ -41,4 +66,7 @@ def _text(value: object) -> str:
 
 
 if __name__ == "__main__":
-    print(render_all(), end="")
+    if sys.argv[1:] == ["--write"]:
+        GOLDEN.write_text(render_all(), encoding="utf-8")
+    else:
+        print(render_all(), end="")

@@ -121,3 +121,34 @@ def test_client_without_a_service_is_not_restarted(tmp_path: Path) -> None:
     guest = machine.boot(tmp_path)
     assert not dhcp.restart(guest.system, guest.profile.dhcp)
     assert guest.ran == []
+
+
+def test_wire_server_is_found_in_the_leases_of_a_client_that_nobody_expects_here(
+    tmp_path: Path,
+) -> None:
+    """Debian's images for Azure have networkd; the leases of the expected client still win."""
+    files = {"/run/systemd/netif/leases/2": "OPTION_245=0a000001\n"}
+    guest = Machine("debian-13", files=files).boot(tmp_path)
+    assert dhcp.find_leased_endpoint(guest.system, guest.profile.dhcp) == "10.0.0.1"
+    own = {"/var/lib/dhcp/dhclient.eth0.leases": lease("0a:00:00:02")}
+    guest = Machine("debian-13", files={**files, **own}).boot(tmp_path)
+    assert dhcp.find_leased_endpoint(guest.system, guest.profile.dhcp) == "10.0.0.2"
+
+
+@pytest.mark.parametrize(
+    ("running", "expected"),
+    [
+        (["systemd-networkd"], (10,)),
+        (["NetworkManager", "dhclient"], (11,)),
+        (["systemd-networkd", "udhcpc"], (11,)),
+        (["sshd"], ()),
+    ],
+)
+def test_pids_are_those_of_the_client_that_runs_when_the_expected_one_does_not(
+    tmp_path: Path, running: list[str], expected: tuple[int, ...]
+) -> None:
+    files: dict[str, str] = {}
+    for pid, name in enumerate(running, 10):
+        files.update(process(pid, name))
+    guest = Machine("alpine-3.20", files=files).boot(tmp_path)
+    assert dhcp.find_pids(guest.system, guest.profile.dhcp) == expected

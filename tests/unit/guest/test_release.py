@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.machine import Machine
-from waagent.guest.release import Release, parse_os_release, read_release
+from tests.unit.guest.profiles_golden import read_sample
+from waagent.guest.release import Release, parse_old_release, parse_os_release, read_release
 
 
 @pytest.mark.parametrize(
@@ -21,12 +22,27 @@ from waagent.guest.release import Release, parse_os_release, read_release
         ("sles-15.5", ("sles", "15.5", "")),
         ("fedora-41", ("fedora", "41", "")),
         ("arch", ("arch", "", "")),
+        ("azurelinux-3.0", ("azurelinux", "3.0", "")),
+        ("mariner-2.0", ("mariner", "2.0.20240609", "")),
+        ("mariner-2.0-marker", ("mariner", "2.0.20240609", "")),
+        ("oracle-8.9-marker", ("oracle", "8.9", "oracle")),
+        ("euleros-2.10", ("euleros", "2.0", "")),
+        ("uos-20", ("uos", "20", "")),
+        ("photon-3.0-marker", ("photonos", "3.0", "")),
+        ("alpaquita-23", ("alpaquita", "23", "")),
+        ("centos-7-old-files", ("centos", "7.9.2009", "Core")),
+        ("rhel-7-old-files", ("rhel", "7.9", "Maipo")),
+        ("debian-testing", ("debian", "forky/sid", "forky")),
+        ("fedora-41-linked", ("fedora", "41", "")),
+        ("clear-linux-usr-lib", ("clear-linux-os", "43000", "")),
+        ("broken-quoting", ("debian", "12", "")),
+        ("nothing", ("linux", "", "")),
     ],
 )
 def test_release_is_named_as_the_fabric_knows_it(
-    tmp_path: Path, distro: str, expected: tuple[str, str, str]
+    distro: str, expected: tuple[str, str, str]
 ) -> None:
-    release = Machine(distro).boot(tmp_path).release
+    release = read_sample(distro)
     assert (release.name, release.version, release.codename) == expected
 
 
@@ -51,7 +67,7 @@ def test_release_is_overruled_by_a_marker_file(tmp_path: Path, marker: str, name
 
 def test_release_of_oracle_has_its_own_code_name(tmp_path: Path) -> None:
     guest = Machine("oracle-9.4", files={"/etc/oracle-release": "x"}).boot(tmp_path)
-    assert guest.release == Release("oracle", "9.4", "oracle", "Oracle Linux")
+    assert guest.release == Release("oracle", "9.4", "oracle", "Oracle Linux", ("fedora",))
 
 
 def test_release_is_read_from_usr_lib_when_etc_has_none(tmp_path: Path) -> None:
@@ -66,6 +82,16 @@ def test_release_without_any_file_is_linux(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ['ID="open', "=\n==", "\0", "ID", "ID='a b'", "#ID=x\n"])
 def test_release_can_be_parsed_whatever_the_text(text: str) -> None:
     assert parse_os_release(text).name
+
+
+@pytest.mark.parametrize("text", ["", "release", "x release", "Red Hat\n", "\0 release 1 ()"])
+def test_old_release_can_be_parsed_whatever_the_text(text: str) -> None:
+    assert parse_old_release(text).name
+
+
+def test_release_knows_what_it_is_like_by_the_names_of_the_table() -> None:
+    text = 'ID=some\nID_LIKE="ol opensuse-leap Fedora"\n'
+    assert parse_os_release(text).like == ("oracle", "opensuse", "fedora")
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.source import ROOT
+from tests.unit.guest.profiles_golden import read_sample
 from tools.packaging.families import DEFAULT, FAMILIES, Family, Init, family_of
-from tools.packaging.install import find_family, parse_os_release
+from tools.packaging.install import family_of_names, family_of_release, find_family
 from tools.packaging.listing import render_listing
 from waagent.guest.profile import Profile
 from waagent.guest.profiles import RULES, profile_of
@@ -17,9 +18,6 @@ from waagent.guest.release import RENAMED, Release
 SAMPLES = ROOT / "tests/data/os-release"
 NAMES = [(family, name) for family in FAMILIES for name in family.names]
 RUN_TIME_NAMES = sorted({name for rule in RULES for name in rule.names})
-# The only name that the agent tells from unknown ones and the installer does not: an old Debian's
-# service name, which the default row has as well.
-ONLY_AT_RUN_TIME = {"kali"}
 FAMILY_OF_SAMPLE = {
     "almalinux-9.4": "redhat",
     "alpine-3.20": "alpine",
@@ -30,9 +28,11 @@ FAMILY_OF_SAMPLE = {
     "clear-linux-42000": "clearlinux",
     "debian-12": "debian",
     "devuan-5": "devuan",
+    "amzn-2023": "fedora",
     "fedora-41": "fedora",
     "flatcar-4081": "flatcar",
-    "kali-2024.4": "default",
+    "kali-2024.4": "debian",
+    "linuxmint-22": "ubuntu",
     "mariner-2.0": "azurelinux",
     "opensuse-leap-15.6": "suse",
     "opensuse-tumbleweed": "suse",
@@ -40,6 +40,7 @@ FAMILY_OF_SAMPLE = {
     "photon-5.0": "photon",
     "sle-micro-5.5": "suse",
     "sles-15.5": "sles",
+    "unknown-1": "default",
     "ubuntu-24.04": "ubuntu",
 }
 
@@ -65,11 +66,11 @@ def test_distribution_belongs_to_one_family_only() -> None:
 def test_family_is_found_by_what_os_release_says(sample: str) -> None:
     path = SAMPLES / sample
     text = path.read_text("utf-8") if path.is_file() else _os_release_in(path)
-    assert family_of(parse_os_release(text)).name == FAMILY_OF_SAMPLE[sample]
+    assert family_of_release(text).name == FAMILY_OF_SAMPLE[sample]
 
 
 def test_machine_without_a_name_gets_the_default_family() -> None:
-    assert family_of(parse_os_release("NAME=Nothing\n")) is DEFAULT
+    assert family_of_release("NAME=Nothing\n") is DEFAULT
 
 
 def test_family_that_nobody_knows_is_refused_when_asked_for() -> None:
@@ -80,8 +81,16 @@ def test_family_that_nobody_knows_is_refused_when_asked_for() -> None:
 @pytest.mark.parametrize("name", RUN_TIME_NAMES)
 def test_agent_finds_at_run_time_what_was_installed(name: str) -> None:
     family = family_of(name)
-    assert (family is DEFAULT) == (name in ONLY_AT_RUN_TIME)
+    assert family is not DEFAULT
     _agree(family, profile_of(Release(RENAMED.get(name, name), "")))
+
+
+@pytest.mark.parametrize("sample", sorted(path.name for path in SAMPLES.iterdir()))
+def test_agent_finds_on_every_sample_what_was_installed_there(sample: str) -> None:
+    """Whether it is named in the tables, or is like what is named there."""
+    release = read_sample(sample)
+    names = (release.name, *release.like)
+    _agree(family_of_names(names), profile_of(release))
 
 
 def test_default_family_is_what_the_agent_takes_an_unknown_distribution_for() -> None:
