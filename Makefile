@@ -1,15 +1,16 @@
-# One command each; `make help` lists them. What they do is in tools/, tests/demo/, tests/vm/ and
-# tests/bench/.
+# One command each; `make help` lists them. What they do is in tools/, tests/demo/, tests/vm/,
+# tests/containers/ and tests/bench/.
 PYTHON ?= python3
 SUITE ?= bookworm
 STEPS = format lint types contracts unit integration
 
-.PHONY: help check $(STEPS) environments demo install deb rpm vm vm-all bench clean
+.PHONY: help check $(STEPS) environments demo containers install deb rpm vm vm-all bench clean
 
 help:
 	@echo "make check        all that CI runs short of demo and vm: $(STEPS)"
 	@echo "make STEP         one of these steps"
 	@echo "make demo         a first boot on a view of this very machine, as root, in namespaces"
+	@echo "make containers   init systems and network managers in Debian containers; docs/containers.md"
 	@echo "make install      the agent on this machine, or below DESTDIR=, as FAMILY= has it"
 	@echo "make deb          dist/waagent_*.deb for Debian, or FAMILY=ubuntu"
 	@echo "make rpm          dist/waagent-*.rpm for FAMILY=redhat, fedora, suse, sles or azurelinux"
@@ -29,6 +30,10 @@ environments:
 
 demo:
 	@$(PYTHON) tools/launch.py demo
+
+# SCENARIO= is one of tests/containers/scenarios/.
+containers:
+	@$(PYTHON) tools/launch.py containers $(SCENARIO)
 
 # AGENT_PYTHON is the interpreter that shall run the agent, PYTHONDIR the folder for its modules.
 install:

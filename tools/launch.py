@@ -1,4 +1,4 @@
-"""`make demo`, `make vm`, `make bench`: set up what they need, then run tests.demo and so on."""
+"""What `make demo`, containers, vm and bench need is set up, then tests.demo and so on are run."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ FOR_MACHINES = {
     "ssh-keygen": "openssh-client",
     "setpriv": "util-linux",
 }
+FOR_CONTAINERS = {
+    "systemd-nspawn": "systemd-container",
+    "debootstrap": "debootstrap",
+    "dnsmasq": "dnsmasq-base",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+}
 FOR_A_VIEW = {
     "ip": "iproute2",
     "mksquashfs": "squashfs-tools",
@@ -48,6 +55,7 @@ class Program:
 
 PROGRAMS = {
     "demo": Program(FOR_A_VIEW, "mount, network, pid, ipc and uts namespaces and an overlay"),
+    "containers": Program(FOR_CONTAINERS, "containers, network namespaces and overlays"),
     "vm": Program(FOR_MACHINES, "a network namespace, and mounts images in mount namespaces"),
     "bench": Program(FOR_MACHINES, "a network namespace, and mounts images in mount namespaces"),
 }
