@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,21 @@ from pathlib import Path
 from tests.fabric import ECHO, Fabric
 from tests.fabric.model import FAST_TRACK_ON
 from tests.support.agent import RootedAgent
-from waagent.core.events import Op
+from tests.support.clock import ManualClock
+from tests.support.runner import ScriptedRunner
+from waagent.core.clock import Stop
+from waagent.core.conf import load
+from waagent.core.context import Context
+from waagent.core.events import Events, Op
+from waagent.core.paths import make_paths
+from waagent.core.system import System
+from waagent.environment.thread import make_environment
+from waagent.guest.profiles import DEBIAN
 
 PERIOD_S = 30
 TURNS_OF_AN_HOUR = 3600 // PERIOD_S
+MOST_CPU_S = 2.0
+"""In an hour, for all that the environment thread looks at: a thousandth of a processor."""
 Shape = dict[str, tuple[int, int, int]]
 
 
@@ -122,3 +134,26 @@ def test_status_that_could_not_be_kept_is_kept_by_a_later_turn(agent: RootedAgen
     assert b"echo=again" not in status.read_bytes()
     agent.turn()
     assert b"echo=again" in status.read_bytes()
+
+
+def test_idle_hour_of_watching_this_machine_forks_nothing_writes_nothing_and_costs_nothing(
+    tmp_path: Path,
+) -> None:
+    """This machine's processes and name; disks and rules are left out, as they would be changed."""
+    clock, runner = ManualClock(), ScriptedRunner({})
+    system = System(Path("/"), runner, clock)
+    conf = load(f"Lib.Dir={tmp_path}\nProvisioning.MonitorHostName=y\n".encode(), "conf").conf
+    paths = make_paths(system, conf)
+    context = Context(system, conf, paths, Events(paths.events, clock), Stop())
+    worker = make_environment(context, DEBIAN)
+    for _ in range(4):
+        worker.turn()
+    assert paths.published_hostname.is_file()
+    before, began, used = shape(tmp_path), clock.monotonic(), time.process_time()
+    while clock.monotonic() - began < 3600:
+        assert worker.turn()
+    used = time.process_time() - used
+    print(f"\nan hour of watching: {used * 1000:.0f} ms of processor time")
+    assert shape(tmp_path) == before
+    assert runner.ran == []
+    assert used < MOST_CPU_S

@@ -30,6 +30,7 @@ from waagent.core.http import Request, Response, Transport
 from waagent.core.paths import make_paths
 from waagent.core.system import System
 from waagent.exthandlers.main import ExtHandlers, assemble
+from waagent.guest.profiles import profile_of
 from waagent.guest.release import read_release
 from waagent.protocol.network import make_transport
 from waagent.protocol.session import Session, open_session
@@ -131,8 +132,9 @@ class RootedAgent:
         if fresh:
             self.context = self._make_context()
             self.session = self._open_session()
+        release = read_release(self.system)
         process = assemble(
-            self.context, self.session, read_release(self.system), checks_parent=False
+            self.context, self.session, release, profile_of(release), checks_parent=False
         )
         assert process is not None, "it was told to stop before there was a goal state"
         self._process = process

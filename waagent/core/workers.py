@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from typing import Callable, Optional
+from typing import Callable, Optional, Protocol
 
-from waagent.core.clock import MAX_WAIT_S, Bell, Clock, Stop
+from waagent.core.clock import MAX_WAIT_S, Clock, Stop
 from waagent.core.errors import AgentError, describe
 from waagent.core.log import Quietly
 from waagent.core.records import dataclass
@@ -17,26 +17,40 @@ log = logging.getLogger(__name__)
 EARLY_S = 0.001  # a wait may seem to end that much before its time
 
 
+class Wake(Protocol):
+    """What can wake a worker: ``clock.Bell``, which people ring, or one of the kernel's."""
+
+    def answer(self) -> bool:
+        """Whether it was rung since it was asked last."""
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while nobody has answered."""
+
+
 @dataclass(frozen=True)
 class Periodic:
     """Work that comes round; its name finishes the sentence "Cannot ...".
 
     With a bell it is done ``every_s`` after somebody rang, for all that came meanwhile, and not
-    otherwise.
+    otherwise. ``known_as`` is the word that the log has always had for it: "Error in ...".
     """
 
     name: str
     every_s: float
     do: Callable[[], None]
     first_after_s: float = 0.0
-    bell: Optional[Bell] = None
+    bell: Optional[Wake] = None
+    known_as: str = ""
 
 
 class Worker:
     """One named thread; runs whichever of its periodics is due next."""
 
-    def __init__(self, name: str, periodics: Sequence[Periodic], clock: Clock) -> None:
+    def __init__(
+        self, name: str, periodics: Sequence[Periodic], clock: Clock, *, greeting: str = ""
+    ) -> None:
         self.name = name
+        self._greeting = greeting
         self._clock = clock
         self._stop = Stop()
         self._quietly = Quietly(clock)
@@ -103,6 +117,8 @@ class Worker:
         return not self.is_alive()
 
     def _run(self) -> None:
+        if self._greeting:
+            log.info("%s", self._greeting)
         while self.turn():
             pass
 
@@ -119,9 +135,10 @@ class Worker:
         self, periodic: Periodic, why: str, error: Exception, *, unexpected: bool = False
     ) -> None:
         if self._quietly.may_say(f"{periodic.name}: {why}"):
+            named = periodic.known_as
             log.warning(
-                "Cannot %s: %s --- [NOTE: Will not log the same error for the next hour]",
-                periodic.name,
+                "%s: %s --- [NOTE: Will not log the same error for the next hour]",
+                f"Error in {named}" if named else f"Cannot {periodic.name}",
                 why,
                 exc_info=error if unexpected else None,
             )

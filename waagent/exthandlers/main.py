@@ -19,6 +19,7 @@ from waagent.core.events import Op
 from waagent.core.records import dataclass
 from waagent.core.version import AGENT_LONG_NAME, AGENT_NAME, AGENT_VERSION
 from waagent.core.workers import Workers
+from waagent.environment.thread import make_environment
 from waagent.extensions.reconcile import Extensions
 from waagent.exthandlers import orphans
 from waagent.exthandlers.convergence import Convergence
@@ -89,7 +90,7 @@ def run(
     try:
         _banner(context, release)
         session = _connect(context, profile, opener)
-        process = assemble(context, session, release, checks_parent=checks_parent)
+        process = assemble(context, session, release, profile, checks_parent=checks_parent)
         if opener is not None:
             opener.dismiss()
         if process is not None:
@@ -110,7 +111,12 @@ def run(
 
 
 def assemble(
-    context: Context, session: Session, release: Release, *, checks_parent: bool
+    context: Context,
+    session: Session,
+    release: Release,
+    profile: Profile,
+    *,
+    checks_parent: bool,
 ) -> Optional[ExtHandlers]:
     """Put the process together around a first goal state; ``None`` if told to stop before."""
     extensions = Extensions(
@@ -142,7 +148,8 @@ def assemble(
         auto_update=context.conf.downloads_updates,
         update_mode=lambda: "SelfUpdate",
     )
-    workers = Workers(monitor.workers, context.system.clock)
+    environment = make_environment(context, profile)
+    workers = Workers((*monitor.workers, environment), context.system.clock)
     return ExtHandlers(context, loop, monitor, workers, heartbeat, checks_parent)
 
 

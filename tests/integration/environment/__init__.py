@@ -1,0 +1,1 @@
+"""The environment thread on a machine that is thrown away."""

@@ -1,0 +1,1 @@
+"""What the agent keeps watch over in the guest, in one thread of the child."""
