@@ -1,6 +1,6 @@
 """The guest floor with the real programs of this machine, on a copy of it that is thrown away.
 
-The checks are in ``guest_floor/inside.py``. They run in namespaces of their own (mounts, host name,
+The checks are ``guest_floor/inside*.py``. They run in namespaces of their own (mounts, host name,
 network, processes) on an overlay whose upper layer is memory: nothing of this machine changes.
 """
 
@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-INSIDE = "tests/integration/guest_floor/inside.py"
+CHECKS = "tests/integration/guest_floor"
+INSIDE = ("inside_accounts.py", "inside_ssh.py", "inside.py")
 SANDBOX = """
 set -e
 mount -t tmpfs tmpfs {place}
@@ -33,9 +34,10 @@ exec chroot . /bin/sh -c {command}
 
 @pytest.mark.root
 def test_guest_floor_works_with_the_real_programs(tmp_path: Path) -> None:
+    files = " ".join(f"{CHECKS}/{name}" for name in INSIDE)
     inner = (
         f"cd {shlex.quote(str(PROJECT))} && exec {shlex.quote(sys.executable)} -m pytest -q"
-        f" -p no:cacheprovider -p no:xdist --basetemp=/run/pytest {INSIDE}"
+        f" -p no:cacheprovider -p no:xdist --basetemp=/run/pytest {files}"
     )
     script = SANDBOX.format(place=shlex.quote(str(tmp_path)), command=shlex.quote(inner))
     argv = ["unshare", "-m", "-u", "-n", "-p", "--fork", "--kill-child", "/bin/sh", "-c", script]

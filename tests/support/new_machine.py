@@ -102,10 +102,16 @@ class World:
             ("chpasswd", "-e"): ok(),
             ("visudo",): ok(),
             ("sshd",): ok(),
-            ("ssh-keygen",): ok(do=lambda *_: self.guest.write(self.host_key, HOST_KEY)),
+            ("ssh-keygen",): ok(do=lambda argv, _: self.make_host_key(argv)),
         }
 
     host_key = "/etc/ssh/ssh_host_rsa_key.pub"
+
+    def make_host_key(self, argv: Argv) -> None:
+        """What ssh-keygen does: the key where it was told, or below the prefix that it was told."""
+        name = f"{argv[-1]}/etc/ssh/ssh_host_rsa_key" if "-A" in argv else argv[-1]
+        self.guest.write(name, "PRIVATE")
+        self.guest.write(f"{name}.pub", HOST_KEY)
 
     def insert(self) -> None:
         """What is on the media appears where it is mounted."""

@@ -1,6 +1,7 @@
-"""SSH on this guest: users' keys, host keys, and the server's settings.
+"""Keys of SSH on this guest: those of users, and those of the host.
 
-Nothing is written into a user's folder but through ``homes``. Source: spec DAEMON 5.5 and 5.6.
+Nothing is written into a user's folder but through ``homes``. The server's settings are ``sshd``'s.
+Source: spec DAEMON 5.5 and 5.6.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import logging
 import os
 import posixpath
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from waagent.core import files
@@ -21,12 +23,13 @@ from waagent.core.errors import GuestError
 from waagent.core.system import System
 from waagent.guest import homes, selinux
 from waagent.guest.accounts import Account, read_account
-from waagent.guest.sshd_config import set_directives
 
 log = logging.getLogger(__name__)
 
 HOST_KEY_TYPES = ("rsa", "dsa", "ecdsa", "ed25519")
 KEYGEN_TIMEOUT_S = 300.0
+HOST_KEY = "system_u:object_r:sshd_key_t:s0"
+_ASIDE = ".waagent-host-keys."
 _KEY = re.compile(r"(ssh-|ecdsa-sha2-|sk-)\S+ [A-Za-z0-9+/]+={0,2}( .*)?")
 
 
@@ -85,57 +88,30 @@ def deploy_key_pair(
             homes.write_file(system, folder, file_name, data, mode=mode, owner=account.owner)
 
 
-def configure_sshd(
-    system: System, *, ssh_dir: str, allow_password: bool, client_alive_interval: int
-) -> bool:
-    """Set what the server allows, checked by sshd before it takes effect; whether it changed."""
-    path = system.path(f"{ssh_dir}/sshd_config")
-    try:
-        text = files.read_text(path)
-    except FileNotFoundError as error:
-        raise GuestError(
-            f"cannot configure sshd: there is no {ssh_dir}/sshd_config; install an SSH server,"
-            " or set OS.SshDir"
-        ) from error
-    answer = "yes" if allow_password else "no"
-    edited = set_directives(
-        text,
-        (
-            ("PasswordAuthentication", answer),
-            ("ChallengeResponseAuthentication", answer),
-            ("ClientAliveInterval", str(client_alive_interval)),
-        ),
-    )
-    if edited != text:
-        _check_sshd(system, path, edited)
-        selinux.rewrite(path, edited)
-    log.info(
-        "%s SSH password-based authentication methods.",
-        "Enabled" if allow_password else "Disabled",
-    )
-    log.info("Configured SSH client probing to keep connections alive.")
-    return edited != text
-
-
 def ensure_host_keys(system: System, *, ssh_dir: str, key_type: str, regenerate: bool) -> str:
     """See to it that the host has its keys, new ones if asked; the fingerprint without colons.
 
-    ``auto`` is every type that ssh-keygen makes by itself, and the rsa key's fingerprint. When
-    new keys cannot be made the old ones stay.
+    ``auto`` is every type that ssh-keygen makes by itself, and the rsa key's fingerprint. New
+    keys are made aside and renamed into place: at no time is the host without keys, and when new
+    ones cannot be made the old ones stay.
     """
     reported = "rsa" if key_type == "auto" else key_type
-    public = system.path(f"{ssh_dir}/ssh_host_{reported}_key.pub")
-    if regenerate:
-        _regenerate(system, ssh_dir, key_type)
-    elif not public.exists():
-        _generate(system, ssh_dir, key_type)
-    try:
-        return read_fingerprint(public)
-    except FileNotFoundError as error:
-        raise GuestError(
-            f"cannot find the host key {system.within(public)}: ssh-keygen did not make it;"
-            " choose another Provisioning.SshHostKeyPairType"
-        ) from error
+    folder = system.path(ssh_dir)
+    public = folder / f"ssh_host_{reported}_key.pub"
+    _sweep(folder)
+    if regenerate or not (public.exists() or _derive_public(system, public)):
+        with _generated(system, folder, key_type) as made:
+            if f"ssh_host_{reported}_key" not in made:
+                raise GuestError(
+                    f"cannot find the host key {system.within(public)}: ssh-keygen did not make"
+                    " it; choose another Provisioning.SshHostKeyPairType"
+                )
+            _put_in_place(system, folder, made, replaces=regenerate)
+        if regenerate:
+            for old in host_key_files(system, ssh_dir=ssh_dir):
+                if old.name.replace(".pub", "") not in made:
+                    files.remove(old)
+    return read_fingerprint(public)
 
 
 def read_fingerprint(public: Path) -> str:
@@ -186,51 +162,79 @@ def _key_folder(system: System, account: Account, path: str) -> Iterator[int]:
         yield folder
 
 
-def _check_sshd(system: System, path: Path, edited: str) -> None:
-    """Refuse settings that sshd does not take, unless it did not take the old ones either.
-
-    Before the host has keys, sshd finds fault with any settings.
-    """
-    if not system.has_command("sshd"):
-        return
-    candidate = path.with_name(f"{path.name}.waagent-new")
-    files.write(candidate, edited, mode=files.SECRET)
-    try:
-        new = system.run("sshd", "-t", "-f", system.within(candidate), timeout_s=30.0)
-    finally:
-        files.remove(candidate)
-    if new.ok:
-        return
-    old = system.run("sshd", "-t", "-f", system.within(path), timeout_s=30.0)
-    complaint = " ".join(new.output.split())
-    if old.ok:
-        raise GuestError(
-            f"cannot configure sshd: it refuses what would be in its settings ({complaint})"
-        )
-    log.info("sshd cannot check its settings yet: %s", complaint)
+def _sweep(folder: Path) -> None:
+    """What an attempt left that was killed while it made keys."""
+    for left in folder.glob(f"{_ASIDE}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
-def _regenerate(system: System, ssh_dir: str, key_type: str) -> None:
-    saved = [
-        (path, files.read(path), path.stat().st_mode & 0o7777)
-        for path in host_key_files(system, ssh_dir=ssh_dir)
-    ]
-    for path, _, _ in saved:
-        files.remove(path)
-    try:
-        _generate(system, ssh_dir, key_type)
-    except GuestError:
-        for path, data, mode in saved:
-            files.write(path, data, mode=mode)
-        raise
-
-
-def _generate(system: System, ssh_dir: str, key_type: str) -> None:
-    name = f"{ssh_dir}/ssh_host_{key_type}_key"
-    command = ["-A"] if key_type == "auto" else ["-N", "", "-q", "-t", key_type, "-f", name]
-    result = system.run("ssh-keygen", *command, timeout_s=KEYGEN_TIMEOUT_S)
+def _derive_public(system: System, public: Path) -> bool:
+    """Whether there is a private key; its public half, which was missing, is written then."""
+    private = public.with_suffix("")
+    if not private.is_file():
+        return False
+    result = system.run("ssh-keygen", "-y", "-f", system.within(private), timeout_s=60.0)
     if not result.ok:
         raise GuestError(
-            f"cannot generate the SSH host keys of type {key_type}: ssh-keygen ended with"
-            f" {result.code} ({' '.join(result.output.split())})"
+            f"cannot read the host key {system.within(private)}: {_line(result.output)}; delete"
+            " it, and a new one is made at the next start"
         )
+    files.write(public, result.stdout)
+    return True
+
+
+@contextlib.contextmanager
+def _generated(system: System, folder: Path, key_type: str) -> Iterator[dict[str, Path]]:
+    """New private keys by name, each with its public half beside it, in a folder that goes."""
+    files.ensure_directory(folder)
+    aside = folder / f"{_ASIDE}{os.urandom(6).hex()}"
+    # Below a prefix ssh-keygen wants the path that it was built for.
+    place = aside / "etc/ssh"
+    try:
+        aside.mkdir(mode=0o700)
+        place.mkdir(parents=True)
+        name = system.within(place / f"ssh_host_{key_type}_key")
+        every = ["-A", "-f", system.within(aside)]
+        argv = every if key_type == "auto" else ["-N", "", "-q", "-t", key_type, "-f", name]
+        result = system.run("ssh-keygen", *argv, timeout_s=KEYGEN_TIMEOUT_S)
+        if not result.ok:
+            raise GuestError(
+                f"cannot generate the SSH host keys of type {key_type}: ssh-keygen ended with"
+                f" {result.code} ({_line(result.output)})"
+            )
+        publics = sorted(place.glob("ssh_host_*_key.pub"))
+        for public in publics:
+            read_fingerprint(public)
+        yield {public.stem: public.with_suffix("") for public in publics}
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _put_in_place(
+    system: System, folder: Path, made: Mapping[str, Path], *, replaces: bool
+) -> None:
+    for name, private in made.items():
+        if not replaces and (folder / name).exists():
+            continue
+        for source in (private, private.with_suffix(".pub")):
+            _finish(system, source, folder / source.name)
+            source.replace(folder / source.name)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with contextlib.suppress(OSError):  # a file system that cannot: the keys are there all the same
+        os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def _finish(system: System, source: Path, target: Path) -> None:
+    """On the disk before it has its name, and with the label that the policy has for keys."""
+    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        label = selinux.read_label(target)
+        selinux.set_label(system, descriptor, label.rstrip(b"\0").decode() if label else HOST_KEY)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

@@ -6,11 +6,13 @@ sshd the first value wins, so one that is indented or in small letters must not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Optional
 
+Directive = tuple[str, str]
 
-def set_directives(text: str, directives: Sequence[tuple[str, str]]) -> str:
+
+def set_directives(text: str, directives: Sequence[Directive]) -> str:
     """The text with each directive set, in order, outside of all Match blocks.
 
     Every line that sets it is replaced; where none does, the directive goes to the end, or before
@@ -18,31 +20,72 @@ def set_directives(text: str, directives: Sequence[tuple[str, str]]) -> str:
     """
     lines = text.split("\n")
     for name, value in directives:
-        lines = _set(lines, name, f"{name} {value}")
+        edited, found = _replaced(lines, name, f"{name} {value}")
+        lines = edited if found else _added(edited, f"{name} {value}")
     return "\n".join(lines)
 
 
-def _set(lines: list[str], name: str, line: str) -> list[str]:
-    edited = []
-    replaced = False
-    block_start: Optional[int] = None
-    for index, old in enumerate(lines):
-        words = old.lower().split()
+def replace_directive(text: str, directive: Directive) -> str:
+    """The text with every line replaced that sets the directive; where none does it stays."""
+    name, value = directive
+    return "\n".join(_replaced(text.split("\n"), name, f"{name} {value}")[0])
+
+
+def set_before_includes(text: str, directives: Sequence[Directive]) -> str:
+    """The text with the directives before the first Include, where no included file can win.
+
+    Without an Include outside of all Match blocks the text stays.
+    """
+    lines = text.split("\n")
+    for index, (line, is_global) in enumerate(_scoped(lines)):
+        if is_global and _sets(line, "Include"):
+            added = [f"{name} {value}" for name, value in directives]
+            return "\n".join([*lines[:index], *added, *lines[index:]])
+    return text
+
+
+def parse_effective(output: str) -> Mapping[str, str]:
+    """What ``sshd -T`` prints: names in small letters, and the first value of each."""
+    found: dict[str, str] = {}
+    for line in output.splitlines():
+        name, _, value = line.strip().partition(" ")
+        if value:
+            found.setdefault(name.lower(), value.strip())
+    return found
+
+
+def _replaced(lines: Sequence[str], name: str, line: str) -> tuple[list[str], bool]:
+    edited = [line if is_global and _sets(old, name) else old for old, is_global in _scoped(lines)]
+    found = any(is_global and _sets(old, name) for old, is_global in _scoped(lines))
+    return edited, found
+
+
+def _added(lines: list[str], line: str) -> list[str]:
+    # The last element of a text that ends in a newline is the empty rest after it.
+    start = _block_at_end(lines)
+    where = len(lines) - 1 if start is None else start
+    return [*lines[:where], line, *lines[where:]]
+
+
+def _block_at_end(lines: Sequence[str]) -> Optional[int]:
+    """Where the Match blocks begin that are open at the end."""
+    start: Optional[int] = None
+    for index, (_, is_global) in enumerate(_scoped(lines)):
+        if is_global:
+            start = None
+        elif start is None:
+            start = index
+    return start
+
+
+def _scoped(lines: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Each line, and whether it holds for everybody; ``Match all`` ends a block."""
+    is_global = True
+    for line in lines:
+        words = line.lower().split()
         if words[:1] == ["match"]:
-            if words[1:] == ["all"]:
-                block_start = None
-            elif block_start is None:
-                block_start = index
-        if block_start is None and _sets(old, name):
-            edited.append(line)
-            replaced = True
-        else:
-            edited.append(old)
-    if not replaced:
-        # The last element of a text that ends in a newline is the empty rest after it.
-        where = len(edited) - 1 if block_start is None else block_start
-        edited.insert(where, line)
-    return edited
+            is_global = words[1:] == ["all"]
+        yield line, is_global
 
 
 def _sets(line: str, name: str) -> bool:

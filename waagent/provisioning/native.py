@@ -16,7 +16,7 @@ from waagent.core import files
 from waagent.core.context import Context
 from waagent.core.errors import AgentError, CommandFailed, GuestError, describe
 from waagent.core.events import Op
-from waagent.guest import hostname, services, ssh, sudoers, users
+from waagent.guest import hostname, services, ssh, sshd, sudoers, users
 from waagent.guest.profile import Profile
 from waagent.protocol.documents.ovf import KeyPair, OvfEnv, PublicKey
 from waagent.protocol.session import Session
@@ -129,20 +129,21 @@ class NativeProvisioning:
             needs_password=bool(ovf.password),
         )
         if self._profile.edits_sshd_config:
-            self._configure_sshd(allow_password=not ovf.is_ssh_password_disabled)
+            self._configure_sshd(ovf)
         for key in ovf.public_keys:
             self._deploy_public_key(ovf.user_name, key)
         for pair in ovf.key_pairs:
             self._deploy_key_pair(ovf.user_name, pair)
 
-    def _configure_sshd(self, *, allow_password: bool) -> None:
+    def _configure_sshd(self, ovf: OvfEnv) -> None:
         log.info("Configure sshd")
         self._host_keys.await_fingerprint()  # without keys sshd refuses any settings
         os_conf = self._context.conf.os
-        ssh.configure_sshd(
+        sshd.configure_sshd(
             self._context.system,
             ssh_dir=os_conf.ssh_dir,
-            allow_password=allow_password,
+            user=ovf.user_name,
+            allow_password=not ovf.is_ssh_password_disabled,
             client_alive_interval=os_conf.ssh_client_alive_interval_s,
         )
 

@@ -7,53 +7,20 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.integration.guest_floor.programs import PASSWORD, mode, output, shadow
 from waagent.core.errors import GuestError
-from waagent.core.system import System, real_system
-from waagent.guest import accounts, hostname, interfaces, processes, ssh, stats, sudoers, users
+from waagent.core.system import System
+from waagent.guest import accounts, hostname, interfaces, processes, stats, sudoers, users
 from waagent.guest.profiles import profile_of
 from waagent.guest.release import read_release
 
-USER = "azuinside"
-PASSWORD = "Pä55 w:rd$"
 SUDOERS = "/etc/sudoers.d"
-PORT = "2222"
-
-
-@pytest.fixture(scope="module")
-def system() -> System:
-    """The machine, once it is sure that it may be changed."""
-    assert Path("/waagent-throwaway").exists(), "this must only run inside test_guest_real"
-    return real_system()
-
-
-@pytest.fixture(scope="module")
-def user(system: System) -> str:
-    """An account that was made by the agent."""
-    assert users.ensure_user(system, USER)
-    return USER
-
-
-def output(*argv: str, stdin: str = "") -> str:
-    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
-    return done.stdout.strip()
-
-
-def shadow(name: str) -> list[str]:
-    lines = Path("/etc/shadow").read_text(encoding="utf-8").splitlines()
-    return next(line.split(":") for line in lines if line.startswith(f"{name}:"))
-
-
-def mode(path: str) -> int:
-    return Path(path).stat().st_mode & 0o7777
 
 
 def test_user_has_a_home_and_is_no_system_account(system: System, user: str) -> None:
@@ -125,104 +92,6 @@ def test_sudoers_file_that_is_broken_already_is_not_made_ours(system: System, us
         sudoers.ensure_sudoer(system, user, sudoers_dir=SUDOERS, needs_password=False)
     assert path.read_text(encoding="ascii") == "this is no rule\n"
     path.unlink()
-
-
-@pytest.mark.parametrize("key_type", ["auto", "rsa", "ed25519"])
-def test_host_keys_are_new_and_their_fingerprint_is_ssh_keygens(
-    system: System, key_type: str
-) -> None:
-    reported = "rsa" if key_type == "auto" else key_type
-    public = Path(f"/etc/ssh/ssh_host_{reported}_key.pub")
-    before = public.read_bytes() if public.exists() else b""
-    found = ssh.ensure_host_keys(system, ssh_dir="/etc/ssh", key_type=key_type, regenerate=True)
-    assert found == output("ssh-keygen", "-lf", str(public)).split()[1].replace(":", "")
-    assert public.read_bytes() != before
-    assert mode(str(public.with_suffix(""))) == 0o600
-    names = sorted(path.name for path in Path("/etc/ssh").glob("ssh_host_*_key"))
-    assert len(names) == (3 if key_type == "auto" else 1)
-
-
-def test_old_host_keys_survive_a_type_that_ssh_keygen_does_not_know(system: System) -> None:
-    before = Path("/etc/ssh/ssh_host_ed25519_key").read_bytes()
-    with pytest.raises(GuestError, match="cannot generate"):
-        ssh.ensure_host_keys(system, ssh_dir="/etc/ssh", key_type="dsa1024x", regenerate=True)
-    assert Path("/etc/ssh/ssh_host_ed25519_key").read_bytes() == before
-    assert mode("/etc/ssh/ssh_host_ed25519_key") == 0o600
-
-
-def configure(system: System, *, interval: int = 180, allow_password: bool = False) -> bool:
-    return ssh.configure_sshd(
-        system, ssh_dir="/etc/ssh", allow_password=allow_password, client_alive_interval=interval
-    )
-
-
-def test_sshd_obeys_its_new_settings(system: System) -> None:
-    Path("/run/sshd").mkdir(exist_ok=True)
-    assert configure(system)
-    settings = output("sshd", "-T")
-    assert "passwordauthentication no" in settings
-    assert "kbdinteractiveauthentication no" in settings
-    assert "clientaliveinterval 180" in settings
-    assert not configure(system)
-
-
-def test_sshd_settings_that_sshd_refuses_are_not_written(system: System) -> None:
-    path = Path("/etc/ssh/sshd_config")
-    before = path.read_bytes()
-    with pytest.raises(GuestError, match="it refuses"):
-        configure(system, interval=-5)
-    assert path.read_bytes() == before
-    assert [each.name for each in path.parent.glob("sshd_config*") if each.is_file()] == [
-        "sshd_config"
-    ]
-
-
-def test_sshd_settings_are_written_before_there_are_host_keys(system: System) -> None:
-    aside = Path("/run/keys")
-    aside.mkdir()
-    keys = list(Path("/etc/ssh").glob("ssh_host_*"))
-    for key in keys:
-        shutil.move(str(key), aside / key.name)
-    assert configure(system, interval=120)
-    for key in keys:
-        shutil.move(str(aside / key.name), key)
-    assert "clientaliveinterval 120" in output("sshd", "-T")
-
-
-@pytest.fixture
-def sshd(system: System) -> Iterator[None]:
-    """A server on the loopback of this network namespace."""
-    assert system.has_command("sshd")
-    Path("/run/sshd").mkdir(exist_ok=True)
-    argv = ["/usr/sbin/sshd", "-D", "-e", "-p", PORT, "-o", "ListenAddress=127.0.0.1"]
-    server = subprocess.Popen(argv, stderr=subprocess.PIPE)
-    assert server.stderr is not None
-    for line in server.stderr:
-        if b"Server listening" in line:
-            break
-    yield
-    server.terminate()
-    server.communicate()
-
-
-@pytest.mark.usefixtures("sshd")
-def test_user_logs_in_with_the_key_that_was_deployed(
-    system: System, user: str, tmp_path: Path
-) -> None:
-    key = tmp_path / "key"
-    output("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
-    public = key.with_suffix(".pub").read_text(encoding="ascii")
-    path = f"$HOME/{user}/.ssh/authorized_keys"
-    assert ssh.deploy_public_key(system, user, path, public, home_dir="/home")
-    answer = output(
-        "ssh",
-        *("-i", str(key), "-p", PORT),
-        *("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"),
-        *("-o", "BatchMode=yes", "-o", "LogLevel=ERROR"),
-        f"{user}@127.0.0.1",
-        "id -un",
-    )
-    assert answer == user
 
 
 def test_host_name_is_set_in_file_and_kernel(system: System) -> None:

@@ -56,7 +56,7 @@ def test_commands_run_in_the_order_of_the_steps(tmp_path: Path, fabric: Fabric) 
     names = [argv[0] for argv in world.ran]
     assert names == [
         *("systemctl", "mount", "umount", "useradd", "chpasswd", "visudo", "sshd"),
-        *("eject", "systemctl", "systemctl"),
+        *("sshd", "eject", "systemctl", "systemctl"),
     ]
     assert ("useradd", "-m", USER) in world.ran
     assert world.ran[-1][-1] == "ssh"

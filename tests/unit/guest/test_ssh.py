@@ -1,4 +1,4 @@
-"""Users' keys, host keys, and the SSH server's settings."""
+"""Users' keys and host keys."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Callable
 import pytest
 
 from tests.support.machine import Guest, Machine, User
-from tests.support.runner import Answer, Answers, Argv, fails, ok
-from waagent.core.errors import GuestError
+from tests.support.runner import Answer, Argv, fails, missing, ok, times_out
+from waagent.core.errors import AgentError, GuestError
 from waagent.guest import ssh
 
 AZU = User("azu")
@@ -113,73 +113,31 @@ def test_key_pair_can_be_used_by_its_user(tmp_path: Path) -> None:
     assert guest.owner("/home/azu/.ssh/id_rsa") == (AZU.uid, AZU.gid)
 
 
-SSHD = "/etc/ssh/sshd_config"
-SET = "Port 22\nPasswordAuthentication no\nChallengeResponseAuthentication no\n"
-
-
-def configure(guest: Guest) -> bool:
-    return ssh.configure_sshd(
-        guest.system, ssh_dir="/etc/ssh", allow_password=False, client_alive_interval=180
-    )
-
-
-def with_sshd(tmp_path: Path, *answers: Answer) -> Guest:
-    commands: dict[Argv, Answers] = {("sshd", "-t"): answers} if answers else {}
-    machine = Machine(files={SSHD: "Port 22\n"}, modes={SSHD: 0o600}, commands=commands)
-    return machine.boot(tmp_path)
-
-
-def test_sshd_is_configured_once(tmp_path: Path) -> None:
-    guest = with_sshd(tmp_path)
-    assert configure(guest)
-    assert not configure(guest)
-    assert guest.file(SSHD) == f"{SET}ClientAliveInterval 180\n"
-    assert guest.mode(SSHD) == 0o600
-
-
-def test_sshd_settings_are_checked_before_they_take_effect(tmp_path: Path) -> None:
-    guest = with_sshd(tmp_path, ok())
-    configure(guest)
-    assert guest.ran == [("sshd", "-t", "-f", f"{SSHD}.waagent-new")]
-    assert guest.names("/etc/ssh") == ["sshd_config"]
-
-
-def test_sshd_settings_that_sshd_refuses_change_nothing(tmp_path: Path) -> None:
-    guest = with_sshd(tmp_path, fails(255, "bad option"), ok())
-    with pytest.raises(GuestError, match=r"it refuses.*bad option"):
-        configure(guest)
-    assert guest.file(SSHD) == "Port 22\n"
-    assert guest.names("/etc/ssh") == ["sshd_config"]
-
-
-def test_sshd_settings_are_set_when_sshd_finds_fault_with_any(tmp_path: Path) -> None:
-    guest = with_sshd(tmp_path, fails(1, "no hostkeys"), fails(1, "no hostkeys"))
-    assert configure(guest)
-    assert "PasswordAuthentication no" in guest.file(SSHD)
-
-
-def test_sshd_without_settings_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(GuestError, match=r"no /etc/ssh/sshd_config.*OS\.SshDir"):
-        configure(Machine().boot(tmp_path))
-
-
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
-GENERATE = ("ssh-keygen", "-N", "", "-q", "-t", "ed25519", "-f", HOST_KEY)
+GENERATE = ("ssh-keygen", "-N", "", "-q", "-t", "ed25519", "-f")
+OTHERS = {"ssh_host_rsa_key-cert.pub": "certificate", "ssh_host_my_key_notes": "mine"}
 
 
 def with_keys(tmp_path: Path, effect: Answer, **files: str) -> Guest:
     laid_out = {f"/etc/ssh/{name}": content for name, content in files.items()}
-    return Machine(files=laid_out, commands={GENERATE: effect}).boot(tmp_path)
+    return Machine(files=laid_out, commands={("ssh-keygen",): effect}).boot(tmp_path)
 
 
 def makes_key(root: Path) -> Callable[[Argv, bytes], None]:
-    def make(_argv: Argv, _stdin: bytes) -> None:
-        folder = root / "etc/ssh"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "ssh_host_ed25519_key").write_text("new", encoding="ascii")
-        (folder / "ssh_host_ed25519_key.pub").write_text(PUBLIC, encoding="ascii")
+    """What ssh-keygen does; meanwhile the host has the keys that it had before."""
+    before = {path.name for path in (root / "etc/ssh").glob("ssh_host_*")}
+
+    def make(argv: Argv, _stdin: bytes) -> None:
+        assert before <= {path.name for path in (root / "etc/ssh").glob("ssh_host_*")}
+        for name in [argv[-1]] if "-A" not in argv else AUTO:
+            path = root / (argv[-1] + name if "-A" in argv else name).lstrip("/")
+            path.write_text("new", encoding="ascii")
+            Path(f"{path}.pub").write_text(PUBLIC, encoding="ascii")
 
     return make
+
+
+AUTO = [f"/etc/ssh/ssh_host_{each}_key" for each in ("rsa", "ecdsa", "ed25519")]
 
 
 def ensure(guest: Guest, *, regenerate: bool) -> str:
@@ -188,14 +146,9 @@ def ensure(guest: Guest, *, regenerate: bool) -> str:
     )
 
 
-def test_host_keys_are_made_anew_and_the_old_ones_deleted_by_their_names(tmp_path: Path) -> None:
-    guest = with_keys(
-        tmp_path,
-        ok(do=makes_key(tmp_path)),
-        ssh_host_rsa_key="old",
-        ssh_host_ed25519_key="old",
-        **{"ssh_host_rsa_key-cert.pub": "certificate", "ssh_host_my_key_notes": "mine"},
-    )
+def test_host_keys_are_made_aside_and_the_old_ones_deleted_by_their_names(tmp_path: Path) -> None:
+    guest = with_keys(tmp_path, ok(), ssh_host_rsa_key="old", ssh_host_ed25519_key="old", **OTHERS)
+    guest.runner.answers = {GENERATE: ok(do=makes_key(tmp_path))}
     assert ensure(guest, regenerate=True) == FINGERPRINT
     assert guest.file(HOST_KEY) == "new"
     assert guest.names("/etc/ssh") == [
@@ -212,28 +165,65 @@ def test_host_key_that_exists_is_kept(tmp_path: Path) -> None:
     assert guest.ran == []
 
 
-def test_host_key_that_is_missing_is_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize("regenerate", [False, True])
+def test_host_key_that_is_missing_is_made(tmp_path: Path, regenerate: bool) -> None:
     guest = with_keys(tmp_path, ok(do=makes_key(tmp_path)))
+    assert ensure(guest, regenerate=regenerate) == FINGERPRINT
+    assert guest.names("/etc/ssh") == ["ssh_host_ed25519_key", "ssh_host_ed25519_key.pub"]
+
+
+def test_host_key_whose_public_half_is_missing_is_kept(tmp_path: Path) -> None:
+    guest = with_keys(tmp_path, ok(PUBLIC), ssh_host_ed25519_key="mine")
     assert ensure(guest, regenerate=False) == FINGERPRINT
+    assert guest.ran == [("ssh-keygen", "-y", "-f", HOST_KEY)]
+    assert guest.file(HOST_KEY) == "mine"
 
 
-def test_old_host_keys_stay_when_new_ones_cannot_be_made(tmp_path: Path) -> None:
-    guest = with_keys(tmp_path, fails(1, "unknown key type"), ssh_host_rsa_key="old")
+def test_host_key_that_cannot_be_read_is_an_error_and_stays(tmp_path: Path) -> None:
+    guest = with_keys(tmp_path, fails(255, "invalid format"), ssh_host_ed25519_key="cut")
+    with pytest.raises(GuestError, match=r"cannot read the host key .*invalid format; delete"):
+        ensure(guest, regenerate=False)
+    assert guest.file(HOST_KEY) == "cut"
+
+
+@pytest.mark.parametrize(
+    "answer", [fails(1, "unknown key type"), missing(), times_out(), ok()], ids=repr
+)
+def test_old_host_keys_stay_when_new_ones_cannot_be_made(tmp_path: Path, answer: Answer) -> None:
+    guest = with_keys(tmp_path, answer, ssh_host_rsa_key="old")
     guest.path("/etc/ssh/ssh_host_rsa_key").chmod(0o600)
-    with pytest.raises(GuestError, match=r"ed25519: ssh-keygen ended with 1 \(unknown key type"):
+    with pytest.raises(AgentError):
         ensure(guest, regenerate=True)
     assert guest.file("/etc/ssh/ssh_host_rsa_key") == "old"
     assert guest.mode("/etc/ssh/ssh_host_rsa_key") == 0o600
+    assert guest.names("/etc/ssh") == ["ssh_host_rsa_key"]
 
 
 def test_host_keys_of_every_type_are_left_to_ssh_keygen(tmp_path: Path) -> None:
-    def make(_argv: Argv, _stdin: bytes) -> None:
-        (tmp_path / "etc/ssh/ssh_host_rsa_key.pub").write_text(PUBLIC, encoding="ascii")
-
-    machine = Machine(folders=["/etc/ssh"], commands={("ssh-keygen", "-A"): ok(do=make)})
-    guest = machine.boot(tmp_path)
+    guest = with_keys(tmp_path, ok(do=makes_key(tmp_path)), ssh_host_dsa_key="weak")
     found = ssh.ensure_host_keys(guest.system, ssh_dir="/etc/ssh", key_type="auto", regenerate=True)
     assert found == FINGERPRINT
+    assert guest.ran[0][:3] == ("ssh-keygen", "-A", "-f")
+    keys = sorted(name.rpartition("/")[2] for name in AUTO)
+    assert [name for name in guest.names("/etc/ssh") if not name.endswith(".pub")] == keys
+
+
+def test_host_keys_that_exist_are_not_replaced_to_complete_them(tmp_path: Path) -> None:
+    guest = with_keys(tmp_path, ok(do=makes_key(tmp_path)), ssh_host_ecdsa_key="mine")
+    ssh.ensure_host_keys(guest.system, ssh_dir="/etc/ssh", key_type="auto", regenerate=False)
+    assert guest.file("/etc/ssh/ssh_host_ecdsa_key") == "mine"
+    assert guest.file("/etc/ssh/ssh_host_rsa_key") == "new"
+
+
+def test_host_keys_of_an_attempt_that_was_killed_are_swept(tmp_path: Path) -> None:
+    guest = Machine(
+        files={
+            f"{HOST_KEY}.pub": PUBLIC,
+            "/etc/ssh/.waagent-host-keys.01ab/etc/ssh/ssh_host_ed25519_key": "half",
+        }
+    ).boot(tmp_path)
+    ensure(guest, regenerate=False)
+    assert guest.names("/etc/ssh") == ["ssh_host_ed25519_key.pub"]
 
 
 def test_host_key_that_ssh_keygen_did_not_make_is_an_error(tmp_path: Path) -> None:

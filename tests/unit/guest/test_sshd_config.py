@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from waagent.guest.sshd_config import set_directives
+from waagent.guest.sshd_config import (
+    parse_effective,
+    replace_directive,
+    set_before_includes,
+    set_directives,
+)
 
 NO = (
     ("PasswordAuthentication", "no"),
@@ -72,3 +77,30 @@ def test_match_block_that_is_indented_is_a_match_block() -> None:
 def test_editing_twice_changes_nothing_more() -> None:
     once = set_directives("Port 22\nMatch host a\nX\n", NO)
     assert set_directives(once, NO) == once
+
+
+def test_directive_that_stands_nowhere_is_not_added_by_replacing() -> None:
+    text = "Port 22\nMatch user a\nUsePAM yes\n"
+    assert replace_directive(text, ("UsePAM", "no")) == text
+    assert replace_directive("usepam yes\n", ("UsePAM", "no")) == "UsePAM no\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("A 1\n include x\nInclude y\n", "A 1\nUsePAM no\n include x\nInclude y\n"),
+        ("Match user a\nInclude x\n", "Match user a\nInclude x\n"),
+        ("Match all\nInclude x\n", "Match all\nUsePAM no\nInclude x\n"),
+        ("#Include x\n", "#Include x\n"),
+        ("", ""),
+    ],
+)
+def test_directive_goes_before_the_first_file_that_is_included_for_everybody(
+    before: str, after: str
+) -> None:
+    assert set_before_includes(before, [("UsePAM", "no")]) == after
+
+
+def test_effective_settings_are_read_by_their_first_value() -> None:
+    text = "port 22\nhostkey a\nhostkey b\nempty\n"
+    assert parse_effective(text) == {"port": "22", "hostkey": "a"}
