@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import re
 
 from waagent.core.errors import CommandTimedOut
 from waagent.core.system import System
@@ -47,6 +48,16 @@ def restart(system: System, name: str) -> bool:
     return init is not Init.NONE and _succeeds(system, *_classic(init, name, "restart"))
 
 
+def is_registered(system: System, name: str) -> bool:
+    """Whether the service is started at each boot."""
+    init = init_of(system)
+    if init is Init.SYSTEMD:
+        return _succeeds(system, "systemctl", "is-enabled", "--quiet", name)
+    links = _RUNLEVEL_LINKS.get(init, ())
+    names = [link.name for pattern in links for link in system.path("/etc").glob(pattern)]
+    return any(_SEQUENCE.sub("", each) == name for each in names)
+
+
 def stop(system: System, name: str) -> bool:
     """Stop the service; whether that worked."""
     init = init_of(system)
@@ -79,8 +90,9 @@ def refresh(system: System, name: str) -> bool:
     """Have a service read its configuration again; one that was not to run stays so.
 
     On systemd the job ignores ordering: while booting, a service that is ordered after us would
-    otherwise wait for us, and we for it (spec DAEMON 10.4, restart ssh). One that has failed is
-    started: an image without host keys has an sshd that gave up before we had made any.
+    otherwise wait for us, and we for it (spec DAEMON 10.4, restart ssh). One that should run and
+    does not is started: an image without host keys has an sshd that gave up before we had made
+    any. Where a socket starts it for each connection nothing has to be done, and nothing is.
     """
     init = init_of(system)
     if init is Init.SYSTEMD:
@@ -89,11 +101,16 @@ def refresh(system: System, name: str) -> bool:
             _succeeds(system, "systemctl", "reset-failed", name)
             verb = "start"
         return _succeeds(system, "systemctl", "--job-mode=ignore-dependencies", verb, name)
-    if init is Init.NONE or not is_active(system, name):
+    if init is Init.NONE or not (is_active(system, name) or is_registered(system, name)):
         return False
     return _succeeds(system, *_classic(init, name, "restart"))
 
 
+_RUNLEVEL_LINKS = {
+    Init.OPENRC: ("runlevels/*/*",),
+    Init.SYSV: ("rc[2345].d/S*", "rc.d/rc[2345].d/S*"),
+}
+_SEQUENCE = re.compile(r"^S\d+")  # of System V: S01ssh
 Commands = tuple[tuple[str, ...], ...]
 
 

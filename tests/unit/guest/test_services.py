@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.machine import Machine
-from tests.support.runner import Answers, Argv, fails, ok, times_out
+from tests.support.runner import Answer, Answers, Argv, fails, ok, times_out
 from waagent.guest import services
 from waagent.guest.services import Init
 
@@ -51,6 +51,40 @@ def test_service_that_does_not_run_is_not_started_by_a_refresh(tmp_path: Path) -
     guest = Machine(commands={("rc-service", "sshd", "status"): fails(3)}).boot(tmp_path)
     assert not services.refresh(guest.system, "sshd")
     assert guest.ran == [("rc-service", "sshd", "status")]
+
+
+@pytest.mark.parametrize(
+    ("program", "link"),
+    [
+        ("service", "/etc/rc2.d/S01ssh"),
+        ("service", "/etc/rc.d/rc3.d/S55ssh"),
+        ("rc-service", "/etc/runlevels/default/ssh"),
+    ],
+)
+def test_service_that_should_run_and_does_not_is_started_by_a_refresh(
+    tmp_path: Path, program: str, link: str
+) -> None:
+    commands: dict[Argv, Answers] = {(program, "ssh", "status"): fails(3), (program,): ok()}
+    guest = Machine(symlinks={link: "/etc/init.d/ssh"}, commands=commands).boot(tmp_path)
+    assert services.refresh(guest.system, "ssh")
+    assert guest.ran[1:] == [(program, "ssh", "restart")]
+
+
+@pytest.mark.parametrize("link", ["/etc/rc2.d/K01ssh", "/etc/rc0.d/S01ssh", "/etc/rc2.d/S01sshd"])
+def test_service_is_not_registered_by_a_link_that_does_not_start_it(
+    tmp_path: Path, link: str
+) -> None:
+    guest = Machine(symlinks={link: "x"}, commands={("service",): ok()}).boot(tmp_path)
+    assert not services.is_registered(guest.system, "ssh")
+
+
+@pytest.mark.parametrize(("answer", "expected"), [(ok("enabled"), True), (fails(1), False)])
+def test_service_is_registered_when_systemd_says_so(
+    tmp_path: Path, answer: Answer, expected: bool
+) -> None:
+    commands: dict[Argv, Answers] = {("systemctl", "is-enabled", "--quiet", "ssh"): answer}
+    guest = Machine(folders=SYSTEMD, commands=commands).boot(tmp_path)
+    assert services.is_registered(guest.system, "ssh") is expected
 
 
 @pytest.mark.parametrize(
@@ -143,3 +177,4 @@ def test_service_cannot_be_registered_where_nothing_registers_services(tmp_path:
     guest = Machine().boot(tmp_path)
     assert not services.register(guest.system, "x")
     assert not services.unregister(guest.system, "x")
+    assert not services.is_registered(guest.system, "x")
