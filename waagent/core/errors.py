@@ -146,6 +146,11 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}{remedy}"
 
 
+def is_disk_trouble(error: BaseException) -> bool:
+    """Whether a file system took nothing: it is full, read-only or broken."""
+    return isinstance(error, OSError) and error.errno in _REMEDIES
+
+
 def for_fabric(error: BaseException, label: Optional[str] = None) -> str:
     """The bracketed text for reports, whatever the error's class (spec DAEMON 0.4)."""
     if isinstance(error, AgentError):

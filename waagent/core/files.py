@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Optional, Union
 
-from waagent.core.errors import GuestError
+from waagent.core.errors import GuestError, is_disk_trouble
 
 SECRET = 0o600
 PUBLIC = 0o644
@@ -43,7 +43,11 @@ def replacing(
     never followed: others may have planted it. ``System.path`` is what follows links.
     """
     beside = path.with_name(name_beside(path.name))
-    descriptor = os.open(beside, _NEW, SECRET)
+    try:
+        descriptor = os.open(beside, _NEW, SECRET)
+    except OSError as error:
+        _name(error, path)
+        raise
     try:
         with os.fdopen(descriptor, "wb") as stream:
             if owner is not None:
@@ -54,9 +58,10 @@ def replacing(
             stream.flush()
             os.fsync(stream.fileno())
         beside.replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             beside.unlink()
+        _name(error, path)
         raise
     _sync_folder(path.parent)
 
@@ -175,6 +180,12 @@ def _copy_attributes(path: Path, descriptor: int, names: Iterable[str]) -> None:
         with contextlib.suppress(OSError):  # not there, or a file system that has none
             value = os.getxattr(path, name, follow_symlinks=False)
             os.setxattr(descriptor, name, value)
+
+
+def _name(error: BaseException, path: Path) -> None:
+    """What could not be written, for whoever reads of it: the kernel says it of no open file."""
+    if isinstance(error, OSError) and is_disk_trouble(error):
+        error.filename = str(path)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
 from waagent.core import sockets
 from waagent.core.context import Context
-from waagent.core.errors import AgentError, DocumentError, GuestError, describe
+from waagent.core.errors import AgentError, DocumentError, GuestError, describe, is_disk_trouble
 from waagent.core.http import Transport
 from waagent.guest import dhcp, interfaces, routes
 from waagent.guest.profile import Profile
 from waagent.protocol.dhcp_packet import DhcpOffer, parse_offer, render_discover
+from waagent.protocol.disk_trouble import report_disk_trouble
 from waagent.protocol.documents.versions import parse_versions
 from waagent.protocol.errors import EndpointNotFound
 from waagent.protocol.exchange import Exchange
@@ -53,6 +54,8 @@ class Detection:
         self._transport = transport
         self._skips_leases = False
         self._keys = TransportKeys(context.paths, context.system.clock)
+        self._wire: Optional[Wire] = None
+        self._has_told_of_disk = False
 
     def prepare(self) -> None:
         """Begin with what takes its time and needs no network: a new transport key."""
@@ -71,9 +74,10 @@ class Detection:
 
         For a first boot: an image may have keys of another machine.
         """
-        return self._search(self._fetch_goal_state, needs_keys=True)
+        return self._search(self._fetch_goal_state, needs_keys=True, is_awaited=True)
 
-    def _search(self, use: Callable[[str], T], *, needs_keys: bool) -> T:
+    def _search(self, use: Callable[[str], T], *, needs_keys: bool, is_awaited: bool = False) -> T:
+        """``is_awaited``: somebody at the portal waits for this machine."""
         log.info("Detect protocol endpoint")
         for attempt in range(DETECTION_TRIES):
             if attempt:
@@ -85,8 +89,17 @@ class Detection:
                     self._keys.begin()
                 return self._attempt(use)
             except (AgentError, OSError) as error:
-                log.info("Protocol endpoint not found: %s", describe(error))
+                self._note_failure(error, is_awaited=is_awaited)
         raise EndpointNotFound("No protocol found.")
+
+    def _note_failure(self, error: Exception, *, is_awaited: bool) -> None:
+        """A full disk is no missing fabric; the search goes on until there is room."""
+        if not is_disk_trouble(error):
+            log.info("Protocol endpoint not found: %s", describe(error))
+            return
+        log.error("Cannot keep what the fabric is asked with: %s", describe(error))
+        if is_awaited and self._wire is not None and not self._has_told_of_disk:
+            self._has_told_of_disk = report_disk_trouble(self._wire, error)
 
     def _attempt(self, use: Callable[[str], T]) -> T:
         endpoint = self._find_endpoint()
@@ -98,7 +111,10 @@ class Detection:
             log.info("WireServer is not responding. Reset dhcp endpoint")
             self._skips_leases = True
             raise
-        save(self._context, endpoint)
+        try:
+            save(self._context, endpoint)
+        except OSError as error:
+            log.warning("Cannot leave the address for the child: %s", describe(error))
         return outcome
 
     def _fetch_goal_state(self, endpoint: str) -> Session:
@@ -118,12 +134,14 @@ class Detection:
     def _check_versions(self, endpoint: str) -> None:
         clock, stop = self._context.system.clock, self._context.stop
         exchange = Exchange(self._transport, clock, endpoint=endpoint, stop=stop)
-        versions = parse_versions(Wire(exchange, endpoint, clock).fetch_versions())
+        wire = Wire(exchange, endpoint, clock)
+        versions = parse_versions(wire.fetch_versions())
         if not versions.accepts(WIRE_VERSION):
             raise EndpointNotFound(
                 f"Agent supported wire protocol version: {WIRE_VERSION} was not advised by Fabric."
             )
         log.info("Wire protocol version:%s", WIRE_VERSION)
+        self._wire = wire
 
     def _find_endpoint(self) -> str:
         discovery = self._context.conf.protocol.endpoint_discovery
