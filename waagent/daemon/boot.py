@@ -30,7 +30,7 @@ def boot(context: Context, profile: Profile) -> int:
     """
     if _is_taken_over(context):
         return TAKEN_OVER
-    _tell_of_resource_disk(context)
+    _prepare_resource_disk(context)
     saved_endpoint.clean(context)
     search = Search(context, profile)
     try:
@@ -39,7 +39,7 @@ def boot(context: Context, profile: Profile) -> int:
     except (AgentError, OSError) as error:
         log.error("Cannot prepare this machine: %s", describe(error))
         return NO_FABRIC
-    _tell_of_rdma(context)
+    _set_up_rdma(context)
     return DONE
 
 
@@ -81,16 +81,20 @@ def _is_taken_over(context: Context) -> bool:
     return False
 
 
-def _tell_of_resource_disk(context: Context) -> None:
-    """So that a reader of the log finds each step of the boot, in its order (decision 14)."""
+def _prepare_resource_disk(context: Context) -> None:
     if context.conf.resource_disk.format:
-        log.info("The resource disk stays as it is: this version does not format it")
+        from waagent.resourcedisk.flow import prepare
+
+        prepare(context)
     else:
         log.info("ResourceDisk.Format is off, the resource disk stays as it is")
 
 
-def _tell_of_rdma(context: Context) -> None:
-    if context.conf.os.is_rdma_on:
-        log.warning("RDMA is switched on, but this version does not set it up")
-    else:
+def _set_up_rdma(context: Context) -> None:
+    if not context.conf.os.is_rdma_on:
         log.info("RDMA capabilities are not enabled, skipping")
+        return
+    from waagent.rdma.fabric import fetch_shared_config  # which hardly any machine needs
+    from waagent.rdma.setup import set_up_rdma
+
+    set_up_rdma(context, lambda: fetch_shared_config(context))

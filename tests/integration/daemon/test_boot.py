@@ -71,7 +71,7 @@ def test_fabric_that_is_not_found_is_no_boot_and_leaves_no_address(
         ("", "RDMA capabilities are not enabled, skipping"),
         ("OS.EnableRDMA=y", "RDMA is switched on, but this version does not set it up"),
         ("ResourceDisk.Format=n", "ResourceDisk.Format is off"),
-        ("ResourceDisk.Format=y", "this version does not format it"),
+        ("ResourceDisk.Format=y", "This VM has no resource disk"),
         ("DetectScvmmEnv=n", "DetectScvmmEnv is off"),
         ("DetectScvmmEnv=y", "Detecting Microsoft System Center VMM Environment"),
     ],
