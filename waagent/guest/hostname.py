@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from waagent.core import files
-from waagent.core.errors import CommandTimedOut, GuestError
+from waagent.core.errors import CommandFailed, CommandTimedOut, GuestError
 from waagent.core.system import System
 from waagent.guest import selinux
 from waagent.guest.dhcp import NetworkDaemon, find_network_daemon
@@ -156,12 +156,13 @@ def _set_kernel(system: System, name: str) -> None:
         with system.path(KERNEL).open("w", encoding="ascii") as stream:
             stream.write(name)
     except OSError as error:
-        result = system.run("hostname", name, timeout_s=TIMEOUT_S)
-        if not result.ok:
+        try:
+            system.run("hostname", name, timeout_s=TIMEOUT_S).check()
+        except CommandFailed as failure:
             log.warning(
                 "Cannot tell the kernel the host name before the next start: %s (%s)",
                 error.strerror,
-                " ".join(result.output.split()),
+                " ".join(str(failure).split()),
             )
 
 

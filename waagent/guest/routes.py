@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Optional
 
 from waagent.core import files
+from waagent.core.errors import CommandFailed
 from waagent.core.records import dataclass
 from waagent.core.sockets import ipv4_from_hex
 from waagent.core.system import System
@@ -85,19 +86,20 @@ def has_default(routes: Iterable[Route]) -> bool:
 
 
 def ensure_route(system: System, network: ipaddress.IPv4Network, gateway: str) -> bool:
-    """Add a route unless one to the same network exists; whether it was added."""
+    """Add a route unless one to the same network exists; whether it was added.
+
+    One that cannot be added, or not in time, is a warning: the fabric may be reached without it.
+    """
     if any(route.network == network for route in read_routes(system)):
         return False
     target = "default" if network.prefixlen == 0 else str(network)
-    result = system.run("ip", "route", "add", target, "via", gateway, timeout_s=30.0)
-    if not result.ok:
-        log.warning(
-            "Cannot add the route to %s through %s: %s",
-            target,
-            gateway,
-            " ".join(result.output.split()),
-        )
-    return result.ok
+    try:
+        system.run("ip", "route", "add", target, "via", gateway, timeout_s=30.0).check()
+    except CommandFailed as error:
+        why = " ".join(str(error).split())
+        log.warning("Cannot add the route to %s through %s: %s", target, gateway, why)
+        return False
+    return True
 
 
 def _parse_row(header: list[str], cells: list[str]) -> Optional[Route]:

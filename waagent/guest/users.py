@@ -6,26 +6,37 @@ No password and no hash is ever on a command line (spec DAEMON 5.4, 5.6, 8.3).
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
+import posixpath
+import re
 import secrets
 import string
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Callable, Optional
 
-from waagent.core.errors import CommandFailed, GuestError
+from waagent.core import files
+from waagent.core.errors import CommandFailed, CommandTimedOut, GuestError
 from waagent.core.system import System
 from waagent.guest import selinux
-from waagent.guest.accounts import find_account, is_system_account
+from waagent.guest.account_locks import change_accounts, shadow_lock
+from waagent.guest.accounts import (
+    Account,
+    find_account,
+    has_account_with,
+    has_group,
+    is_system_account,
+)
 from waagent.guest.sha_crypt import LONGEST_SALT, sha256_crypt, sha512_crypt
 
 log = logging.getLogger(__name__)
 
 LOCKED_ROOT = "root:*LOCK*:14600::::::"
-PASSWORD_LOCK = "/etc/.pwd.lock"  # noqa: S105 - the file that lckpwdf(3) locks
-LOCK_TRIES = 15
+SHADOW = "/etc/shadow"
 JIT_COMMENT = "JIT_Account"
+_NAME = re.compile(r"[^-/:\s][^/:\s]*")
+_DAY_S = 24 * 3600
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 HASHES: dict[str, Callable[[bytes, str], str]] = {"5": sha256_crypt, "6": sha512_crypt}
 
@@ -41,22 +52,45 @@ def ensure_user(
 
     ``expires`` is a date as ``YYYY-MM-DD``.
     """
-    if find_account(system, name) is not None:
+    account = find_account(system, name)
+    if account is not None:
         log.info("User %s already exists, skip useradd", name)
+        _tell_obstacles(system, account)
         return False
-    _refuse_option(name)
+    _refuse_name(name)
     command = ["useradd", "-m", name]
     if expires is not None:
         command += ["-e", expires]
     if comment is not None:
         command += ["-c", comment]
+    if has_group(system, name):
+        log.info("There is a group %s already: it becomes the user's own", name)
+        command += ["-g", name]
     try:
-        system.run(*command).check()
+        change_accounts(system, *command).check()
+    except CommandTimedOut as error:
+        raise GuestError(f"cannot create the user account {name}: {error}") from error
     except CommandFailed as error:
         raise GuestError(
             f"cannot create the user account {name}: useradd ended with {error.code}"
             f" ({error.output.strip()})"
         ) from error
+    _adopt_home(system, name)
+    return True
+
+
+def allow_keys_only(system: System, name: str, *, ordinary: Collection[str] = ()) -> bool:
+    """See to it that an account without a password is not a locked one; whether it was.
+
+    useradd locks a new account, and an sshd without PAM then takes no key either. With ``*`` no
+    password fits, as before. A password that was locked stays locked, and system accounts too.
+    """
+    fields = _shadow_fields(system, name)
+    if len(fields) < 2 or fields[1] not in ("!", "!!"):
+        return False
+    if is_system_account(system, name, ordinary=ordinary):
+        return False
+    _chpasswd(system, name, f"{name}:*\n", "-e")
     return True
 
 
@@ -79,8 +113,7 @@ def set_password(
             f"cannot set the password of {name}: it is a system user; choose another name,"
             " or set Provisioning.AllowResetSysUser=y"
         )
-    if ":" in name or "\n" in name:
-        raise GuestError(f'cannot set the password of "{name}": that is no user name')
+    _refuse_name(name)
     method = HASHES.get(crypt_id)
     if method is None:
         _set_by_guest(system, name, password, crypt_id)
@@ -115,27 +148,6 @@ def lock_root_password(system: System, *, shadow_path: str) -> bool:
         ) from error
 
 
-@contextlib.contextmanager
-def shadow_lock(system: System) -> Iterator[None]:
-    """Hold the lock under which programs change the account files, as lckpwdf(3) does."""
-    path = system.path(PASSWORD_LOCK)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        for _ in range(LOCK_TRIES):
-            with contextlib.suppress(BlockingIOError, PermissionError):
-                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            system.clock.wait(None, 1.0)
-        else:
-            raise GuestError(
-                f"cannot change the account files: {PASSWORD_LOCK} has been locked by another"
-                f" program for {LOCK_TRIES} s; try again when that has ended"
-            )
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def delete_user(system: System, name: str, *, ordinary: Collection[str] = ()) -> bool:
     """Delete an account with its home folder; a system account is left alone (spec 8.3).
 
@@ -146,10 +158,10 @@ def delete_user(system: System, name: str, *, ordinary: Collection[str] = ()) ->
     if is_system_account(system, name, ordinary=ordinary):
         log.error("%s is a system user. Will not delete it.", name)
         return False
-    _refuse_option(name)
+    _refuse_name(name)
     with contextlib.suppress(OSError):  # older versions of userdel fail where it is absent
         system.path("/var/run/utmp").touch(0o664)
-    result = system.run("userdel", "-f", "-r", name)
+    result = change_accounts(system, "userdel", "-f", "-r", name)
     if not result.ok:
         log.warning(
             "Cannot delete everything of %s: userdel ended with %d (%s)",
@@ -174,12 +186,58 @@ def _set_by_guest(system: System, name: str, password: str, crypt_id: str) -> No
 
 
 def _chpasswd(system: System, name: str, line: str, *options: str) -> None:
-    result = system.run("chpasswd", *options, stdin=line.encode("utf-8"))
+    result = change_accounts(system, "chpasswd", *options, stdin=line.encode("utf-8"))
     if not result.ok:
         # The output is not shown: some versions repeat the line they were given.
         raise GuestError(f"cannot set the password of {name}: chpasswd ended with {result.code}")
 
 
-def _refuse_option(name: str) -> None:
-    if not name or name.startswith("-"):
+def _refuse_name(name: str) -> None:
+    """What some useradd takes although it would be an option, a path, or two fields."""
+    if not _NAME.fullmatch(name) or name in (".", ".."):
         raise GuestError(f'cannot use "{name}" as a user name')
+
+
+def _adopt_home(system: System, name: str) -> None:
+    """A home that was there before, such as a deleted user's, belongs to nobody else any more."""
+    account = find_account(system, name)
+    if account is None:
+        return
+    try:
+        home = os.open(system.path(account.home), _FOLDER)
+    except OSError:
+        return
+    try:
+        owner = os.fstat(home).st_uid
+        if owner == account.uid:
+            return
+        if has_account_with(system, owner):
+            log.warning("The home %s belongs to another user: keys in it may not do", account.home)
+            return
+        log.info("The home %s was there already and becomes the user's", account.home)
+        os.fchown(home, *account.owner)
+    finally:
+        os.close(home)
+
+
+def _tell_obstacles(system: System, account: Account) -> None:
+    """What keeps an account that was there before from logging in; it is not for us to lift."""
+    if posixpath.basename(account.shell) in ("nologin", "false"):
+        log.warning("%s cannot log in: its shell is %s", account.name, account.shell)
+    fields = _shadow_fields(system, account.name)
+    end = fields[7] if len(fields) > 7 else ""
+    today = int(system.clock.now().timestamp()) // _DAY_S
+    if end.isdigit() and int(end) <= today:
+        log.warning(
+            "%s cannot log in: the account has expired; chage -E -1 %s lifts that",
+            account.name,
+            account.name,
+        )
+
+
+def _shadow_fields(system: System, name: str) -> list[str]:
+    for line in (files.read_if_there(system.path(SHADOW)) or "").splitlines():
+        fields = line.split(":")
+        if fields[0] == name:
+            return fields
+    return []
