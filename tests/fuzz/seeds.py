@@ -107,3 +107,19 @@ xmlns:wa="http://schemas.microsoft.com/windowsazure"><wa:ProvisioningSection>
 DHCP_OFFER = render_discover(b"\x00\x15\x5d\x38\xaa\x38", b"\xc6\xaa\xd1\x5d")[:-1] + bytes.fromhex(
     "f504a83f8110 03040a000001 f91220a83f81100a000001150a01080a000001 7905000a000001 ff"
 )
+SHARED_CONFIG = (
+    b'<SharedConfig><Deployment name="d"/><Instances><Instance id="i" address="10.0.0.4" '
+    b'rdmaIPv4Address="172.16.1.7" rdmaMacAddress="00155D33FF1D"/></Instances></SharedConfig>'
+)
+KVP_POOL = b"".join(
+    part.ljust(size, b"\0")
+    for part, size in (
+        (b"NdDriverVersion", 512),
+        (b"142.0", 2048),
+        (b"IPoIB_Data", 512),
+        (b"NUMPAIRS:1|00155D33FF1D:172.16.1.7", 2048),
+    )
+)
+IPOIB_DATA = b"NUMPAIRS:2|00155D33FF1D:172.16.1.7|00:15:5D:33:FF:1E:172.16.1.8"
+MODINFO = b"filename: /lib/x.ko\nversion:        4.1.0\nlicense: GPL\n"
+ZYPPER = b"S | Name | Type | Version | Arch | Repository\ni | n | package | 1.2 | x86_64 | r\n"

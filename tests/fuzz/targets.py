@@ -20,9 +20,11 @@ from waagent.protocol.documents import (
     ovf,
     redacted,
     remoteaccess,
+    shared_config,
     versions,
     vm_settings,
 )
+from waagent.rdma import texts, zypper
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,26 @@ class Target:
 
     def __str__(self) -> str:
         return getattr(self.parse, "__name__", "target")
+
+
+def text_of(data: bytes) -> str:
+    """As the room that parses it has read it."""
+    return data.decode("utf-8", "backslashreplace")
+
+
+def parse_ipoib_data(data: bytes) -> object:
+    """What the host tells of SR-IOV devices."""
+    return texts.parse_ipoib_data(text_of(data))
+
+
+def parse_module_version(data: bytes) -> object:
+    """What modinfo prints; it may tell no version."""
+    return texts.parse_module_version(text_of(data)) or ()
+
+
+def parse_search(data: bytes) -> object:
+    """What zypper prints."""
+    return zypper.parse_search(text_of(data))
 
 
 CONFIGS = (
@@ -98,6 +120,16 @@ TARGETS = (
     Target(ovf.without_password, bytes, (seeds.OVF,), ("ovf/ovf-env.xml",)),
     Target(redacted.redact_extensions_config, bytes, (seeds.EXTENSIONS_CONFIG,), CONFIGS),
     Target(redacted.redact_vm_settings, bytes, (seeds.VM_SETTINGS,), VM_SETTINGS),
+    Target(
+        shared_config.parse_shared_config,
+        shared_config.SharedConfig,
+        (seeds.SHARED_CONFIG,),
+        ("wire/shared_config.xml",),
+    ),
+    Target(texts.parse_kvp_pool, dict, (seeds.KVP_POOL,)),
+    Target(parse_ipoib_data, tuple, (seeds.IPOIB_DATA,)),
+    Target(parse_module_version, tuple, (seeds.MODINFO,)),
+    Target(parse_search, tuple, (seeds.ZYPPER,)),
     Target(
         dhcp_packet.parse_offer, dhcp_packet.DhcpOffer, (seeds.DHCP_OFFER,), ("dhcp/response.bin",)
     ),

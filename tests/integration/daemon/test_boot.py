@@ -69,7 +69,7 @@ def test_fabric_that_is_not_found_is_no_boot_and_leaves_no_address(
     ("conf", "said"),
     [
         ("", "RDMA capabilities are not enabled, skipping"),
-        ("OS.EnableRDMA=y", "RDMA is switched on, but this version does not set it up"),
+        ("OS.EnableRDMA=y", "no rdmaIPv4Address"),
         ("ResourceDisk.Format=n", "ResourceDisk.Format is off"),
         ("ResourceDisk.Format=y", "This VM has no resource disk"),
         ("DetectScvmmEnv=n", "DetectScvmmEnv is off"),
