@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Optional
 
 from waagent.core import files
-from waagent.core.errors import GuestError
+from waagent.core.errors import CommandTimedOut, GuestError
 from waagent.core.records import dataclass
 from waagent.core.system import System
 
@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 LOGIN_DEFS = ("/etc/login.defs", "/usr/etc/login.defs")
 UID_MIN_WITHOUT_FILE = 100
+TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,7 @@ def find_account(system: System, name: str) -> Optional[Account]:
         account = parse_passwd_line(line)
         if account is not None and account.name == name:
             return account
-    if not system.has_command("getent"):
-        return None
-    result = system.run("getent", "passwd", name, timeout_s=30.0)
-    found = parse_passwd_line(result.stdout.strip()) if result.ok else None
+    found = parse_passwd_line(_ask_name_service(system, "passwd", name))
     return found if found is not None and found.name == name else None
 
 
@@ -56,6 +54,24 @@ def read_account(system: System, name: str) -> Account:
     if account is None:
         raise GuestError(f'cannot find the user "{name}": no such account on this machine')
     return account
+
+
+def has_group(system: System, name: str) -> bool:
+    """Whether there is a group of that name."""
+    text = files.read_if_there(system.path("/etc/group")) or ""
+    known = any(line.split(":")[0] == name for line in text.splitlines())
+    return known or _ask_name_service(system, "group", name).split(":")[0] == name
+
+
+def has_account_with(system: System, uid: int) -> bool:
+    """Whether the uid, not root's, is an account's."""
+    if uid == 0:
+        return False
+    text = files.read_if_there(system.path("/etc/passwd")) or ""
+    accounts = map(parse_passwd_line, text.splitlines())
+    if any(account is not None and account.uid == uid for account in accounts):
+        return True
+    return bool(_ask_name_service(system, "passwd", str(uid)))
 
 
 def parse_passwd_line(line: str) -> Optional[Account]:
@@ -91,3 +107,15 @@ def read_uid_min(system: System) -> int:
                 return int(words[1])
             log.warning('Cannot use "%s" as UID_MIN in %s: it is no number', words[1], path)
     return UID_MIN_WITHOUT_FILE
+
+
+def _ask_name_service(system: System, database: str, key: str) -> str:
+    """What other sources know, such as a directory; empty when they do not answer in time."""
+    if not system.has_command("getent"):
+        return ""
+    try:
+        result = system.run("getent", database, key, timeout_s=TIMEOUT_S)
+    except CommandTimedOut as error:
+        log.warning("Cannot ask the name service for %s in %s: %s", key, database, error)
+        return ""
+    return result.stdout.strip() if result.ok else ""

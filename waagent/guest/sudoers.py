@@ -6,6 +6,8 @@ broken one locks everybody out of sudo (spec DAEMON 5.4).
 
 from __future__ import annotations
 
+import logging
+import posixpath
 import re
 from pathlib import Path
 
@@ -13,10 +15,15 @@ from waagent.core import files
 from waagent.core.errors import GuestError
 from waagent.core.system import System
 
+log = logging.getLogger(__name__)
+
 MODE = 0o440
 NAME = "waagent"
+NAME_OF_CLOUD_INIT = "90-cloud-init-users"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _ALIAS = re.compile(r"[A-Z][A-Z0-9_]*")
+_OURS = re.compile(r'("[^"]+"|\S+) ALL=\(ALL\) (NOPASSWD: )?ALL')
+_INCLUDE = re.compile(r'\s*[#@]includedir\s+"?([^"\s]+)"?\s*')
 _QUOTABLE = re.compile(r'[^\s"\\%+#!,:=()@-][^\s"\\]*')
 
 
@@ -33,18 +40,28 @@ def ensure_sudoer(system: System, name: str, *, sudoers_dir: str, needs_password
     if line in lines and len(kept) + 1 == len(lines):
         path.chmod(MODE)
         return False
-    _write_checked(system, path, [*kept, line])
+    try:
+        _write_checked(system, path, [*kept, line])
+    except GuestError:
+        ours = [other for other in kept if _OURS.fullmatch(other)]
+        if ours == kept:
+            raise
+        _write_checked(system, path, [*ours, line])
+        _keep_aside(path, lines)
     return True
 
 
-def remove_sudoer(system: System, name: str, *, sudoers_dir: str) -> bool:
-    """Take a user's line away, and an empty file with it; whether there was one."""
-    path = system.path(f"{sudoers_dir}/{NAME}")
+def remove_sudoer(system: System, name: str, *, sudoers_dir: str, file: str = NAME) -> bool:
+    """Take a user's lines away, and with them a file that says nothing more; whether there was one.
+
+    ``file`` may be cloud-init's: it has a comment for each user, which goes too.
+    """
+    path = system.path(f"{sudoers_dir}/{file}")
     lines = _lines(path)
-    kept = [line for line in lines if not _is_of(line, name)]
+    kept = [x for x in lines if not _is_of(x, name) and x != f"# User rules for {name}"]
     if len(kept) == len(lines):
         return False
-    if any(line.strip() for line in kept):
+    if any(line.strip() and not line.startswith("# ") for line in kept):
         _write_checked(system, path, kept)
     else:
         files.remove(path)
@@ -94,13 +111,27 @@ def _check(system: System, candidate: Path) -> None:
         )
 
 
+def _keep_aside(path: Path, lines: list[str]) -> None:
+    """What visudo refuses in our file may have locked everybody out; sudo skips such a name."""
+    aside = path.with_name(f"{path.name}.broken")
+    files.write(aside, "".join(line + "\n" for line in lines), mode=MODE)
+    log.warning("Lines of %s that visudo refuses are in %s now", path, aside)
+
+
 def _ensure_folder(system: System, sudoers_dir: str) -> None:
-    """Make the folder if it is missing, and have /etc/sudoers include it then."""
-    if not files.ensure_directory(system.path(sudoers_dir), mode=0o750):
-        return
+    """Make the folder if it is missing, and have /etc/sudoers include it."""
+    files.ensure_directory(system.path(sudoers_dir), mode=0o750)
     main = system.path(f"{sudoers_dir}/../sudoers")
     text = files.read_if_there(main)
-    if text is not None and not re.search(
-        rf"^[#@]includedir\s+{re.escape(sudoers_dir)}\s*$", text, re.MULTILINE
-    ):
-        files.rewrite(main, f"{text.rstrip()}\n\n#includedir {sudoers_dir}\n")
+    if text is None or _is_included(text, sudoers_dir):
+        return
+    log.info("%s does not include %s: it does now", main, sudoers_dir)
+    files.rewrite(main, f"{text.rstrip()}\n\n#includedir {sudoers_dir}\n")
+
+
+def _is_included(text: str, sudoers_dir: str) -> bool:
+    """Whether a line of sudoers(5) includes the folder; a relative one is beside the file."""
+    wanted = posixpath.normpath(sudoers_dir)
+    found = (_INCLUDE.fullmatch(line) for line in text.splitlines())
+    beside = posixpath.dirname(wanted)
+    return any(m and posixpath.normpath(posixpath.join(beside, m[1])) == wanted for m in found)

@@ -121,6 +121,9 @@ class NativeProvisioning:
                 allow_system_user=conf.provisioning.allow_reset_sys_user,
                 ordinary=self._profile.ordinary_system_users,
             )
+        else:
+            ordinary = self._profile.ordinary_system_users
+            users.allow_keys_only(system, ovf.user_name, ordinary=ordinary)
         log.info("Configure sudoer")
         sudoers.ensure_sudoer(
             system,

@@ -6,92 +6,17 @@ Started by ``test_guest_real``; anywhere else everything here fails before it do
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
-from tests.integration.guest_floor.programs import PASSWORD, mode, output, shadow
-from waagent.core.errors import GuestError
+from tests.integration.guest_floor.programs import output
 from waagent.core.system import System
-from waagent.guest import accounts, hostname, interfaces, processes, stats, sudoers, users
+from waagent.guest import accounts, hostname, interfaces, processes, stats, users
 from waagent.guest.profiles import profile_of
 from waagent.guest.release import read_release
 
 SUDOERS = "/etc/sudoers.d"
-
-
-def test_user_has_a_home_and_is_no_system_account(system: System, user: str) -> None:
-    account = accounts.read_account(system, user)
-    assert Path(account.home).is_dir()
-    assert Path(account.home).stat().st_uid == account.uid
-    assert not accounts.is_system_account(system, user)
-    assert accounts.is_system_account(system, "daemon")
-    assert not users.ensure_user(system, user)
-
-
-def test_user_of_remote_access_ends_on_its_day(system: System) -> None:
-    users.ensure_user(system, "jitinside", expires="2031-02-03", comment=users.JIT_COMMENT)
-    assert "Feb 03, 2031" in output("chage", "-l", "jitinside")
-    assert users.delete_user(system, "jitinside")
-    assert accounts.find_account(system, "jitinside") is None
-    assert not Path("/home/jitinside").exists()
-
-
-@pytest.mark.parametrize("crypt_id", ["6", "5"])
-def test_password_is_the_one_that_another_program_computes(
-    system: System, user: str, crypt_id: str
-) -> None:
-    users.set_password(
-        system, user, PASSWORD, crypt_id=crypt_id, salt_length=10, allow_system_user=False
-    )
-    stored = shadow(user)[1]
-    assert re.fullmatch(rf"\${crypt_id}\$[A-Za-z0-9]{{10}}\$\S+", stored)
-    assert output("perl", "-e", "print crypt(<STDIN>, $ARGV[0])", stored, stdin=PASSWORD) == stored
-
-
-def test_password_by_a_foreign_method_is_left_to_the_guest(system: System, user: str) -> None:
-    users.set_password(
-        system, user, PASSWORD, crypt_id="y", salt_length=10, allow_system_user=False
-    )
-    stored = shadow(user)[1]
-    assert output("perl", "-e", "print crypt(<STDIN>, $ARGV[0])", stored, stdin=PASSWORD) == stored
-
-
-def test_root_password_is_locked_and_the_file_as_safe_as_before(system: System) -> None:
-    before = Path("/etc/shadow").stat()
-    users.lock_root_password(system, shadow_path="/etc/shadow")
-    after = Path("/etc/shadow").stat()
-    assert shadow("root")[1] == "*LOCK*"
-    assert (before.st_mode, before.st_uid, before.st_gid) == (
-        after.st_mode,
-        after.st_uid,
-        after.st_gid,
-    )
-    assert output("passwd", "-S", "root").split()[1] == "L"
-
-
-def test_sudo_takes_what_the_agent_writes(system: System, user: str) -> None:
-    sudoers.ensure_sudoer(system, user, sudoers_dir=SUDOERS, needs_password=False)
-    assert "(ALL) NOPASSWD: ALL" in output("sudo", "-l", "-U", user)
-    for name in ("ADMIN", "Azu-1", "jürgen"):
-        assert sudoers.ensure_sudoer(system, name, sudoers_dir=SUDOERS, needs_password=True)
-    output("visudo", "-c")
-    assert mode(f"{SUDOERS}/waagent") == 0o440
-    for name in (user, "ADMIN", "Azu-1", "jürgen"):
-        assert sudoers.remove_sudoer(system, name, sudoers_dir=SUDOERS)
-    assert not Path(f"{SUDOERS}/waagent").exists()
-
-
-def test_sudoers_file_that_is_broken_already_is_not_made_ours(system: System, user: str) -> None:
-    path = Path(f"{SUDOERS}/waagent")
-    path.write_text("this is no rule\n", encoding="ascii")
-    with pytest.raises(GuestError, match="visudo refuses"):
-        sudoers.ensure_sudoer(system, user, sudoers_dir=SUDOERS, needs_password=False)
-    assert path.read_text(encoding="ascii") == "this is no rule\n"
-    path.unlink()
 
 
 def test_host_name_is_set_in_file_and_kernel(system: System) -> None:

@@ -110,11 +110,38 @@ def test_folder_that_is_missing_is_made_and_included(tmp_path: Path) -> None:
     assert guest.file(FILE) == "azu ALL=(ALL) NOPASSWD: ALL\n"
 
 
-def test_folder_that_is_included_already_is_not_included_twice(tmp_path: Path) -> None:
-    main = "@includedir /etc/sudoers.d\n"
-    guest = Machine(files={"/etc/sudoers": main}).boot(tmp_path)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "@includedir /etc/sudoers.d",
+        "#includedir /etc/sudoers.d/",
+        '@includedir "/etc/sudoers.d"',
+        "  @includedir sudoers.d  ",
+    ],
+)
+@pytest.mark.parametrize("folders", [[], [FOLDER]])
+def test_folder_that_is_included_already_is_not_included_twice(
+    tmp_path: Path, line: str, folders: list[str]
+) -> None:
+    guest = Machine(files={"/etc/sudoers": f"{line}\n"}, folders=folders).boot(tmp_path)
     add(guest)
-    assert guest.file("/etc/sudoers") == main
+    assert guest.file("/etc/sudoers") == f"{line}\n"
+
+
+@pytest.mark.parametrize("line", ["# includedir /etc/sudoers.d", "@includedir /etc/sudoers.d2"])
+def test_folder_that_nothing_includes_is_included(tmp_path: Path, line: str) -> None:
+    guest = Machine(files={"/etc/sudoers": line}, folders=[FOLDER]).boot(tmp_path)
+    add(guest)
+    assert guest.file("/etc/sudoers") == f"{line}\n\n#includedir /etc/sudoers.d\n"
+
+
+def test_lines_of_others_that_visudo_refuses_are_kept_aside(tmp_path: Path) -> None:
+    broken = f"this is no rule\n{OTHER}"
+    guest = booted(tmp_path, broken, visudo=[fails(1, "syntax error"), ok()])
+    assert add(guest)
+    assert guest.file(FILE) == f"{OTHER}azu ALL=(ALL) NOPASSWD: ALL\n"
+    assert guest.file(f"{FILE}.broken") == broken
+    assert guest.mode(f"{FILE}.broken") == 0o440
 
 
 def test_sudoers_of_the_vendor_are_not_hidden_by_a_new_file(tmp_path: Path) -> None:

@@ -8,15 +8,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Optional
 
 import pytest
 
 from tests.support.machine import Guest, Machine, User
-from tests.support.runner import Answers, Argv, fails, ok
+from tests.support.runner import Answers, Argv, fails, ok, times_out
 from waagent.core.errors import GuestError
 from waagent.guest.sha_crypt import sha256_crypt, sha512_crypt
 from waagent.guest.users import (
+    allow_keys_only,
     delete_user,
     ensure_user,
     lock_root_password,
@@ -59,17 +60,124 @@ def test_user_that_exists_is_kept(tmp_path: Path) -> None:
 
 
 def test_user_that_cannot_be_created_is_an_error_with_the_programs_words(tmp_path: Path) -> None:
-    answer = fails(3, "useradd: invalid user name 'a b'")
+    answer = fails(3, "useradd: invalid user name 'A~B'")
     guest = Machine(commands={("useradd",): answer}).boot(tmp_path)
-    with pytest.raises(GuestError, match=r"cannot create the user account a b.*3.*invalid user"):
-        ensure_user(guest.system, "a b")
+    with pytest.raises(GuestError, match=r"cannot create the user account A~B.*3.*invalid user"):
+        ensure_user(guest.system, "A~B")
 
 
-@pytest.mark.parametrize("name", ["", "-G", "--root=/x"])
-def test_user_name_cannot_be_an_option(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["", "-G", "--root=/x", ".", "..", "a/b", "../etc", "a b", "a\nb", "a:b"]
+)
+def test_user_name_cannot_be_an_option_or_a_path(tmp_path: Path, name: str) -> None:
     guest = Machine().boot(tmp_path)
     with pytest.raises(GuestError, match="as a user name"):
         ensure_user(guest.system, name)
+
+
+def test_user_whose_group_exists_gets_it_as_the_own_one(tmp_path: Path) -> None:
+    files = {"/etc/group": "administrator:x:4:\nadmin:x:5:\n"}
+    guest = Machine(files=files, commands={("useradd",): ok()}).boot(tmp_path)
+    ensure_user(guest.system, "admin")
+    assert guest.ran == [("useradd", "-m", "admin", "-g", "admin")]
+
+
+def test_user_whose_group_only_the_name_service_knows_gets_it_too(tmp_path: Path) -> None:
+    commands: dict[Argv, Answers] = {
+        ("getent", "passwd"): fails(2),
+        ("getent", "group", "admin"): ok("admin:*:70000:\n"),
+        ("useradd",): ok(),
+    }
+    guest = Machine(commands=commands).boot(tmp_path)
+    ensure_user(guest.system, "admin")
+    assert guest.ran[-2:] == [
+        ("useradd", "-m", "admin", "-g", "admin"),
+        ("getent", "passwd", "admin"),
+    ]
+
+
+def test_name_service_that_does_not_answer_keeps_nobody_out(tmp_path: Path) -> None:
+    commands: dict[Argv, Answers] = {("getent",): times_out(), ("useradd",): ok()}
+    guest = Machine(commands=commands).boot(tmp_path)
+    assert ensure_user(guest.system, "azu")
+
+
+LOCKED = "useradd: cannot lock /etc/passwd; try again later."
+
+
+def test_user_is_created_when_another_program_has_let_go(tmp_path: Path) -> None:
+    commands: dict[Argv, Answers] = {("useradd",): [fails(1, LOCKED), fails(1, LOCKED), ok()]}
+    files = {"/etc/passwd.lock": "7", "/proc/7/stat": ""}
+    guest = Machine(files=files, commands=commands).boot(tmp_path)
+    assert ensure_user(guest.system, "azu")
+    assert guest.clock.waits == [1.0, 1.0]
+    assert guest.path("/etc/passwd.lock").exists()
+
+
+def test_user_cannot_be_created_while_another_program_never_lets_go(tmp_path: Path) -> None:
+    files = {"/etc/passwd.lock": "7", "/proc/7/stat": ""}
+    guest = Machine(files=files, commands={("useradd",): fails(1, LOCKED)}).boot(tmp_path)
+    with pytest.raises(GuestError, match="cannot lock /etc/passwd"):
+        ensure_user(guest.system, "azu")
+    assert sum(guest.clock.waits) == 14.0
+
+
+@pytest.mark.parametrize("left", ["", "7", "no pid\n", "\0\0"])
+def test_lock_that_a_crash_left_does_not_keep_users_out(tmp_path: Path, left: str) -> None:
+    commands: dict[Argv, Answers] = {("useradd",): [fails(1, LOCKED), ok()]}
+    guest = Machine(files={"/etc/shadow.lock": left}, commands=commands).boot(tmp_path)
+    assert ensure_user(guest.system, "azu")
+    assert not guest.path("/etc/shadow.lock").exists()
+    assert guest.clock.waits == []
+
+
+def test_lock_that_is_a_link_is_not_ours_to_judge(tmp_path: Path) -> None:
+    machine = Machine(
+        files={"/etc/x": ""},
+        symlinks={"/etc/passwd.lock": "/etc/x"},
+        commands={("useradd",): fails(1, LOCKED)},
+    )
+    guest = machine.boot(tmp_path)
+    with pytest.raises(GuestError):
+        ensure_user(guest.system, "azu")
+    assert guest.path("/etc/x").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "opened"),
+    [("!", True), ("!!", True), ("*", False), ("!$6$hash", False), ("$6$hash", False), ("", False)],
+)
+def test_account_without_a_password_is_no_locked_one(
+    tmp_path: Path, field: str, opened: bool
+) -> None:
+    files = {**LOGIN_DEFS, "/etc/shadow": f"azu:{field}:1::::::\n"}
+    guest = Machine(users=[AZU], files=files, commands={("chpasswd",): ok()}).boot(tmp_path)
+    assert allow_keys_only(guest.system, "azu") is opened
+    assert guest.ran == ([("chpasswd", "-e")] if opened else [])
+    assert not opened or guest.stdin() == b"azu:*\n"
+
+
+def test_system_account_stays_locked(tmp_path: Path) -> None:
+    files = {**LOGIN_DEFS, "/etc/shadow": "svc:!:1::::::\n"}
+    guest = Machine(users=[User("svc", uid=999)], files=files).boot(tmp_path)
+    assert not allow_keys_only(guest.system, "svc")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("azu:x:1:::::1:", "has expired; chage"),
+        ("azu:x:1:::::99999:", None),
+        ("azu:x:1::::::", None),
+        ("azu", None),
+    ],
+)
+def test_account_that_has_expired_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, line: str, told: Optional[str]
+) -> None:
+    guest = Machine(users=[AZU], files={"/etc/shadow": f"{line}\n"}).boot(tmp_path)
+    ensure_user(guest.system, "azu")
+    assert (told in caplog.text) if told else caplog.text == ""
 
 
 @pytest.mark.parametrize(("crypt_id", "hashed"), [("6", sha512_crypt), ("5", sha256_crypt)])
