@@ -17,7 +17,7 @@ ELSEWHERE = {Command.HELP, Command.VERSION, Command.START, Command.SHOW_CONFIGUR
 # Those that the usage lists; what processes of the agent say to each other is not for a manual.
 SHOWN = USAGE.replace("deprovision[+user]", "deprovision|-deprovision+user")
 FOR_PEOPLE = [command for command in Command if f"-{command.value}" in SHOWN]
-MODIFIERS = ("verbose", "debug", "force", "full")
+MODIFIERS = ("verbose", "debug", "force", "dry-run", "full")
 WORD = re.compile(r"(?ms)^\.TP\n\.BI? (\\-\S+)(?: \S+)?\n(.*?)(?=^\.TP|^\.SH)")
 
 
@@ -51,10 +51,12 @@ def test_page_says_which_commands_this_version_cannot_do(command: Command) -> No
 def test_page_has_every_option_and_no_other() -> None:
     assert set(entries("OPTIONS")) == {"-configuration-path:", *(f"-{each}" for each in MODIFIERS)}
     assert set(MODIFIERS) == {
-        name for name, value in Options()._asdict().items() if isinstance(value, bool)
+        name.replace("_", "-")
+        for name, value in Options()._asdict().items()
+        if isinstance(value, bool)
     }
     for each in MODIFIERS:
-        assert getattr(parse([f"-{each}"]), each) is True
+        assert getattr(parse([f"-{each}"]), each.replace("-", "_")) is True
     assert parse(["-configuration-path:/x"]).conf_path == "/x"
 
 

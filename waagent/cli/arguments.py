@@ -40,6 +40,7 @@ class Options(NamedTuple):
     verbose: bool = False
     debug: bool = False
     force: bool = False
+    dry_run: bool = False
     full: bool = False
     firewall_address: Optional[str] = None
     key_path: Optional[str] = None
@@ -61,6 +62,7 @@ _WORDS: tuple[tuple[str, Union[Command, str]], ...] = (
     ("verbose", "verbose"),
     ("debug", "debug"),
     ("force", "force"),
+    ("dry-run", "dry_run"),
     ("show-configuration", Command.SHOW_CONFIGURATION),
     ("help", Command.HELP),
     ("usage", Command.HELP),
@@ -70,7 +72,7 @@ _WORDS: tuple[tuple[str, Union[Command, str]], ...] = (
 )
 
 USAGE = (
-    "usage: {argv0} [-verbose] [-force] [-help]"
+    "usage: {argv0} [-verbose] [-force] [-dry-run] [-help]"
     " -configuration-path:<path to configuration file>"
     "-deprovision[+user]|-register-service|-version|-daemon|-start|-run-exthandlers"
     "|-show-configuration|-collect-logs [-full]|-setup-firewall=<IP>]"
@@ -125,6 +127,7 @@ def _flag(options: Options, name: str) -> Options:
         verbose=options.verbose or name == "verbose",
         debug=options.debug or name == "debug",
         force=options.force or name == "force",
+        dry_run=options.dry_run or name == "dry_run",
         full=options.full or name == "full",
         firewall_address=options.firewall_address,
         key_path=options.key_path,

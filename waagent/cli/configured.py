@@ -29,6 +29,7 @@ from waagent.guest.release import Release, read_release
 logger = logging.getLogger(__name__)
 
 PREFIXES = {Command.DAEMON: "Daemon", Command.RUN_EXTHANDLERS: "ExtHandler"}
+LEAVES_NO_LOG = frozenset({Command.DEPROVISION, Command.DEPROVISION_USER})
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ def tell_failure(options: Options, error: Exception, *, is_defect: bool = False)
 
 def _prepare(machine: Machine, options: Options, loaded: Loaded) -> Call:
     context = _build_context(machine, options, loaded.conf)
+    if options.command in LEAVES_NO_LOG:
+        return Call(machine, options, context)
     log.add_file(
         context.system.path(LOG_FILE),
         prefix=PREFIXES.get(options.command),
@@ -153,6 +156,18 @@ def _run_exthandlers(call: Call) -> int:
     )
 
 
+def _deprovision(call: Call) -> int:
+    from waagent.cli.deprovision import run
+
+    return run(call.context, call.machine.profile, call.options)
+
+
+def _register_service(call: Call) -> int:
+    from waagent.cli.register import run
+
+    return run(call.context.system, call.machine.profile.agent_service)
+
+
 def _add_console(call: Call) -> Callable[[], None]:
     """Log to the console too until the machine is provisioned; what ends that."""
     conf = call.context.conf.logs
@@ -174,4 +189,7 @@ def _add_console(call: Call) -> Callable[[], None]:
 RUNNERS: Mapping[Command, Callable[[Call], int]] = {
     Command.DAEMON: _run_daemon,
     Command.RUN_EXTHANDLERS: _run_exthandlers,
+    Command.DEPROVISION: _deprovision,
+    Command.DEPROVISION_USER: _deprovision,
+    Command.REGISTER_SERVICE: _register_service,
 }

@@ -22,7 +22,7 @@ COMMANDS = {
     "?": Command.HELP,
     "collect-logs": Command.COLLECT_LOGS,
 }
-MODIFIERS = ("verbose", "debug", "force", "full")
+MODIFIERS = ("verbose", "debug", "force", "dry-run", "full")
 WORDS = (*COMMANDS, *MODIFIERS, "configuration-path:/a", "setup-firewall=168.63.129.16", "", "-/")
 
 
@@ -43,7 +43,7 @@ def test_command_is_known_by_its_beginning(word: str, command: Command) -> None:
 def test_modifier_sets_its_flag_and_no_command(word: str) -> None:
     options = parse([f"-{word}"])
     assert options.command is Command.HELP
-    assert [name for name in MODIFIERS if getattr(options, name)] == [word]
+    assert [x for x in MODIFIERS if getattr(options, x.replace("-", "_"))] == [word]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,7 @@ def test_modifier_sets_its_flag_and_no_command(word: str) -> None:
         (["-version", "-daemon"], Options(Command.DAEMON)),
         (["--deprovision+user", "-force"], Options(Command.DEPROVISION_USER, force=True)),
         (["-force", "deprovision"], Options(Command.DEPROVISION, force=True)),
+        (["-deprovision", "--dry-run"], Options(Command.DEPROVISION, dry_run=True)),
         (["-collect-logs", "-full"], Options(Command.COLLECT_LOGS, full=True)),
         (
             ["-debug", "-run-exthandlers", "/verbose"],

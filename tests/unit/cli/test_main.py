@@ -18,7 +18,6 @@ PACKAGES = ("lxml", "cryptography", "asn1crypto", "psutil", "pyudev")
 HEAVY = (*PACKAGES, "ssl", "http", "json", "socket", "subprocess", "tempfile", "ctypes", "difflib")
 # With these the version would take five times as long as Python itself, not less than three.
 HEAVIER_THAN_THE_ANSWER = (*HEAVY, "dataclasses", "inspect", "ast", "logging", "shutil", "random")
-NOT_YET = ("deprovision", "deprovision+user", "register-service", "collect-logs")
 AS_COMMAND = """
 import sys
 sys.argv = [{program!r}, *{arguments!r}]
@@ -105,7 +104,7 @@ def test_listing_is_on_standard_output_alone_and_loads_what_it_reads_with() -> N
     assert "Provisioning.Agent = auto" in done.stdout.splitlines()
 
 
-@pytest.mark.parametrize("word", [*NOT_YET, "setup-firewall=168.63.129.16"])
+@pytest.mark.parametrize("word", ["collect-logs", "setup-firewall=168.63.129.16"])
 def test_command_of_a_later_version_ends_with_one_and_says_so(word: str) -> None:
     done = run(f"-{word}", f"-configuration-path:{SHIPPED}")
     assert done.returncode == 1

@@ -63,6 +63,8 @@ def test_only_numbers_are_processes(tmp_path: Path) -> None:
 
 def test_usage_is_one_line_between_two_blank_ones() -> None:
     text = render_usage("waagent")
-    assert text.startswith("\nusage: waagent [-verbose] [-force] [-help] -configuration-path:<")
+    assert text.startswith(
+        "\nusage: waagent [-verbose] [-force] [-dry-run] [-help] -configuration-path:<"
+    )
     assert text.endswith("|-collect-logs [-full]|-setup-firewall=<IP>]\n\n")
     assert len(text.splitlines()) == 3

@@ -1,0 +1,136 @@
+"""What deprovisioning finds on this machine; nothing is changed here."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Optional
+
+from waagent.core import files
+from waagent.core.context import Context
+from waagent.core.errors import AgentError
+from waagent.core.mounts import mounts_from, read_mounts
+from waagent.core.system import System
+from waagent.guest.accounts import is_system_account
+from waagent.guest.profile import Profile
+from waagent.guest.profiles import network_unit_dir
+from waagent.guest.ssh import HOST_KEY_TYPES
+from waagent.provisioning.deprovision_guard import refusal
+from waagent.provisioning.deprovision_plan import RESOLV_CONF, Deed, Seen, Step
+
+log = logging.getLogger(__name__)
+
+CLOUD_INIT_STATE = "/var/lib/cloud/instances"
+FOLDER_DEEDS = frozenset({Deed.DELETE_LEASES, Deed.EMPTY_FOLDER, Deed.EMPTY_STATE})
+# ssh-keygen's, and what is left of one that was written when the power went
+_KEY_NAME = re.compile(
+    rf"ssh_host_({'|'.join(HOST_KEY_TYPES)})_key(\.pub)?"
+    rf"|\.ssh_host_({'|'.join(HOST_KEY_TYPES)})_key(\.pub)?\.[0-9a-f]{{12}}"
+)
+
+
+def look(context: Context, profile: Profile) -> Seen:
+    """What the plan has to know of this machine."""
+    system = context.system
+    user = find_user(context)
+    return Seen(
+        service=profile.agent_service,
+        unit_dir=profile.unit_dir,
+        network_unit_dir=network_unit_dir(system, profile),
+        resolv_conf=system.within(system.path(RESOLV_CONF)),
+        user=user,
+        is_system_user=user is not None
+        and is_system_account(system, user, ordinary=profile.ordinary_system_users),
+        cloud_init=system.path(CLOUD_INIT_STATE).is_dir(),
+    )
+
+
+def find_user(context: Context) -> Optional[str]:
+    """The account that the saved provisioning document names; ``None`` if it cannot be told."""
+    from waagent.protocol.documents.ovf import parse_ovf_env
+
+    try:
+        return parse_ovf_env(files.read(context.paths.ovf_env)).user_name
+    except FileNotFoundError:
+        return None
+    except (AgentError, OSError) as error:
+        log.info("Cannot read the user's name from %s: %s", context.paths.ovf_env, error)
+        return None
+
+
+def find_targets(context: Context, step: Step) -> list[str]:
+    """What the step would remove as far as it is there, for people to read."""
+    system = context.system
+    if step.deed is Deed.DELETE_HOST_KEYS:
+        return [str(path) for path in host_keys(context)]
+    if step.deed is Deed.DELETE_USER:
+        return []
+    found = []
+    for target in step.targets:
+        if step.deed in FOLDER_DEEDS and is_folder(system, target):
+            found += [_described(path) for path in _content(system.path(target))]
+        else:
+            found += [str(path) for path in entries(system, target)]
+    return found
+
+
+def find_obstacles(context: Context, step: Step) -> list[str]:
+    """What the step will have to leave alone, and why, as far as that can be seen before."""
+    if step.deed not in FOLDER_DEEDS:
+        return []
+    found = []
+    for target in step.targets:
+        folder = context.system.path(target)
+        if not folder.is_dir():
+            continue
+        why = refusal(context.system.within(folder))
+        if why is not None:
+            found.append(f"{folder}: {why}")
+        found += [f"{each.point}: {each}" for each in mounts_from(read_mounts(), folder)]
+    return found
+
+
+def host_keys(context: Context) -> Iterator[Path]:
+    """The host's keys by their exact names: certificates and backups are not ours."""
+    folder = context.system.path(context.conf.os.ssh_dir)
+    try:
+        names = sorted(entry.name for entry in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in names:
+        if _KEY_NAME.fullmatch(name):
+            yield folder / name
+
+
+def entries(system: System, target: str) -> list[Path]:
+    """Files and links by that name, or by that pattern in the last part of it; no folder."""
+    folder, _, name = target.rpartition("/")
+    place = system.path(folder)
+    try:
+        if "*" in name:
+            found = sorted(place.glob(name))
+        else:
+            found = [place / name]
+    except OSError:
+        return []
+    return [path for path in found if path.is_symlink() or (path.exists() and not path.is_dir())]
+
+
+def is_folder(system: System, target: str) -> bool:
+    """Whether a target is a folder that is to be emptied, and no file or pattern."""
+    return "*" not in target and system.path(target).is_dir()
+
+
+def _content(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _described(path: Path) -> str:
+    if path.is_symlink():
+        return f"{path} (the link; not {path.readlink()})"
+    return f"{path}/" if path.is_dir() else str(path)
