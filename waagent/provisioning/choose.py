@@ -45,7 +45,7 @@ def provision(context: Context, profile: Profile, fabric: Fabric) -> Optional[Se
         return _report_ready(context, fabric)
     log.info("Using %s for provisioning", provisioner)
     if standing is not Standing.NEW:
-        return _welcome_back(context, standing, fabric)
+        return _welcome_back(context, profile, standing, fabric)
     if provisioner == CLOUD_INIT:
         from waagent.provisioning.with_cloudinit import follow
 
@@ -59,7 +59,9 @@ def provision(context: Context, profile: Profile, fabric: Fabric) -> Optional[Se
     return _natively(context, profile, fabric)
 
 
-def _welcome_back(context: Context, standing: Standing, fabric: Fabric) -> Optional[Session]:
+def _welcome_back(
+    context: Context, profile: Profile, standing: Standing, fabric: Fabric
+) -> Optional[Session]:
     """A machine that was set up before: Ready is told again only if there is a reason."""
     if standing is Standing.SAME:
         log.info("Provisioning already completed, skipping.")
@@ -72,6 +74,10 @@ def _welcome_back(context: Context, standing: Standing, fabric: Fabric) -> Optio
         )
         log.warning("%s", text)
         context.events.add(Op.PROVISION, text, success=False, quiet=True)
+        # Before the marker names this machine: a start that is cut short here begins here again.
+        from waagent.provisioning.moved import clean_up_after_move
+
+        clean_up_after_move(context, profile)
     marker.write_marker(context)
     return _report_ready(context, fabric)
 
