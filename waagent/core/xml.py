@@ -24,6 +24,7 @@ __all__ = [
     "parse",
     "quoteattr",
     "remove",
+    "remove_remarks",
     "replace_attributes",
 ]
 
@@ -174,6 +175,11 @@ def replace_attributes(node: Node, values: dict[str, str]) -> None:
     node._element.attrib.clear()
     for name, value in values.items():
         node._element.set(name, value)
+
+
+def remove_remarks(node: Node) -> None:
+    """Take all comments and processing instructions out of an element; texts around them join."""
+    etree.strip_tags(node._element, etree.Comment, etree.ProcessingInstruction)
 
 
 def remove(node: Node) -> None:

@@ -11,10 +11,10 @@ from typing import Any, Optional
 from waagent.core import files
 from waagent.core.errors import GuestError
 from waagent.core.system import System
+from waagent.guest import cloudinit
 
 RESULT = "/run/cloud-init/result.json"
 STATUS = "/run/cloud-init/status.json"
-SWITCHED_OFF = ("/run/cloud-init/disabled", "/etc/cloud/cloud-init.disabled")
 LARGEST = 1024 * 1024
 LONGEST_ERROR = 200
 
@@ -27,11 +27,13 @@ def find_reason_to_give_up(system: System, *, is_enabled: bool) -> Optional[str]
     result = system.path(RESULT)
     if result.exists():
         return _describe_end(_read_json(system, RESULT))
+    if cloudinit.has_failed(system):
+        return f"cloud-init has failed; see journalctl -u {cloudinit.LAST_UNIT}"
     if system.path(STATUS).exists():
         return None
-    for path in SWITCHED_OFF:
-        if system.path(path).exists():
-            return f"cloud-init is disabled by {path}"
+    switch = cloudinit.find_switch_that_is_off(system)
+    if switch is not None:
+        return f"cloud-init is disabled by {switch}"
     if not is_enabled:
         return "cloud-init is not enabled and has not run; is Provisioning.Agent right?"
     return None

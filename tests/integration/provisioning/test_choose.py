@@ -83,6 +83,20 @@ def test_new_machine_is_set_up_by_whom_the_configuration_says(
     assert (world.health[-1] == READY) is (expected != REFUSED)
 
 
+@pytest.mark.parametrize("switch", ["/etc/cloud/cloud-init.disabled", "/run/cloud-init/disabled"])
+@pytest.mark.parametrize("agent", ["auto", "waagent"])
+def test_cloud_init_that_is_switched_off_leaves_the_machine_to_us(
+    tmp_path: Path, fabric: Fabric, agent: str, switch: str
+) -> None:
+    """Its units are enabled all the same; nobody would ever set the machine up."""
+    conf = f"Provisioning.Agent={agent}\n"
+    world = make(tmp_path, fabric, conf, cloud_init=True, provisioned="")
+    world.guest.write(switch, "")
+    world.provision()
+    assert turn_of(world) == WAAGENT
+    assert world.health == [STARTING, READY]
+
+
 @pytest.mark.parametrize(
     ("conf", "cloud_init", "expected"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
@@ -32,3 +33,47 @@ def test_cloud_init_is_enabled_when_the_init_system_says_so(
 ) -> None:
     guest = Machine(commands=commands).boot(tmp_path)
     assert cloudinit.is_enabled(guest.system) is expected
+
+
+DISABLED = "/etc/cloud/cloud-init.disabled"
+VERDICT = "/run/cloud-init/disabled"
+
+
+@pytest.mark.parametrize(
+    ("files", "switch"),
+    [
+        ({}, None),
+        ({DISABLED: ""}, DISABLED),
+        ({VERDICT: ""}, VERDICT),
+        ({"/run/cloud-init/enabled": "", DISABLED: ""}, None),
+        ({"/etc/cloud/cloud-init.enabled": "", DISABLED: ""}, None),
+        ({"/proc/cmdline": "ro cloud-init=disabled quiet\n"}, "cloud-init=disabled"),
+        ({"/proc/cmdline": "ro xcloud-init=disabled\n"}, None),
+        ({"/proc/cmdline": "cloud-init=enabled\n", DISABLED: ""}, None),
+        ({"/proc/cmdline": "cloud-init=maybe\n", DISABLED: ""}, DISABLED),
+        ({"/proc/cmdline": "cloud-init=enabled\n", VERDICT: ""}, VERDICT),
+    ],
+)
+def test_switch_of_cloud_init_is_looked_at_as_its_own_generator_does(
+    tmp_path: Path, files: dict[str, str], switch: Optional[str]
+) -> None:
+    guest = Machine(files=files, commands={ASK: ok("enabled\n")}).boot(tmp_path)
+    assert cloudinit.find_switch_that_is_off(guest.system) == switch
+    assert cloudinit.is_enabled(guest.system) is (switch is None)
+
+
+FAILED = ("systemctl", "is-failed", "--quiet", "cloud-final.service")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"), [(ok(), True), (fails(1), False), (times_out(), False)]
+)
+def test_cloud_init_has_failed_when_its_last_service_has(
+    tmp_path: Path, answer: Answers, expected: bool
+) -> None:
+    machine = Machine(folders=["/run/systemd/system"], commands={FAILED: answer})
+    assert cloudinit.has_failed(machine.boot(tmp_path).system) is expected
+
+
+def test_cloud_init_has_not_failed_where_no_systemd_runs(tmp_path: Path) -> None:
+    assert not cloudinit.has_failed(Machine().boot(tmp_path).system)

@@ -24,6 +24,8 @@ RESULT = "/run/cloud-init/result.json"
 STATUS = "/run/cloud-init/status.json"
 DOCUMENT = render_ovf_env(OvfMedia())
 ENABLED: dict[Argv, Answers] = {("systemctl", "is-enabled"): ok("enabled\n")}
+# As Debian's cloud-init 22.4.2 writes it when no data source answers.
+NO_SOURCE = json.dumps({"v1": {"datasource": None, "errors": ["No instance datasource found."]}})
 ENDED = json.dumps({"v1": {"datasource": "DataSourceNone", "errors": []}})
 FAILED = json.dumps({"v1": {"datasource": None, "errors": ["('init', OSError(5))", "b"]}})
 
@@ -78,6 +80,7 @@ def test_document_that_never_comes_is_given_up_after_half_an_hour(
     [
         ({RESULT: ENDED}, r"cloud-init has ended without it \(datasource DataSourceNone\)"),
         ({RESULT: FAILED}, r"cloud-init has ended with errors: \('init', OSError\(5\)\)"),
+        ({RESULT: NO_SOURCE}, "cloud-init has ended with errors: No instance datasource found."),
         ({RESULT: "{"}, "cloud-init has ended without it"),
         ({RESULT: "[]"}, "cloud-init has ended without it"),
         ({RESULT: '{"v1": 7}'}, "cloud-init has ended without it"),
@@ -102,6 +105,18 @@ def test_document_is_given_up_early_when_there_is_a_reason(
 def test_document_of_a_cloud_init_that_is_absent_is_given_up_early(tmp_path: Path) -> None:
     made = world(tmp_path, disabled=True)
     with pytest.raises(ProvisioningError, match=r"is not enabled and has not run; is Provisioning"):
+        cloudinit.wait_for_ovf_env(made.context)
+    assert waited_s(made) == 60
+
+
+@pytest.mark.parametrize("files", [{}, {STATUS: "{}"}])
+def test_cloud_init_that_has_failed_is_given_up_early(
+    tmp_path: Path, files: Mapping[str, str]
+) -> None:
+    """Its own files say nothing when it could not even be started."""
+    commands: dict[Argv, Answers] = {**ENABLED, ("systemctl", "is-failed"): ok()}
+    made = World(tmp_path, files=files, commands=commands)
+    with pytest.raises(ProvisioningError, match=r"cloud-init has failed; see journalctl -u cloud-"):
         cloudinit.wait_for_ovf_env(made.context)
     assert waited_s(made) == 60
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +17,7 @@ from waagent.core.clock import SystemClock
 from waagent.core.commands import ProcessRunner
 from waagent.core.context import Context
 from waagent.core.system import real_system
-from waagent.provisioning.customdata import save_custom_data
+from waagent.provisioning.customdata import MAX_UNPACKED, save_custom_data
 from waagent.provisioning.errors import ProvisioningError
 
 DECODES = "Provisioning.DecodeCustomData=y"
@@ -130,3 +131,47 @@ def test_script_is_really_run_whatever_its_folder_is_called(
     done = tmp_path / "done"
     save_custom_data(context, encoded(first_line + f"echo done >'{done}'\n".encode()))
     assert done.read_text() == "done\n"
+
+
+def test_compressed_script_is_kept_as_it_came_and_run_unpacked(tmp_path: Path) -> None:
+    context = really(world(tmp_path, EXECUTES), "lib")
+    done = tmp_path / "done"
+    packed = gzip.compress(f"#!/bin/sh\necho done >{done}\n".encode())
+    save_custom_data(context, encoded(packed))
+    assert done.read_text() == "done\n"
+    assert context.paths.custom_data.read_bytes() == packed
+    assert sorted(path.name for path in context.paths.lib.iterdir() if path.is_file()) == [
+        "CustomData",
+        "custom_data_started",
+    ]
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        b"\x1f\x8b",
+        b"\x1f\x8bnothing",
+        gzip.compress(b"x" * 5000)[:-9],
+        gzip.compress(bytes(MAX_UNPACKED + 1)),
+    ],
+    ids=["empty", "damaged", "cut", "bomb"],
+)
+def test_compressed_script_that_cannot_be_unpacked_is_told_and_not_run(
+    tmp_path: Path, packed: bytes
+) -> None:
+    made = world(tmp_path, EXECUTES)
+    save_custom_data(made.context, encoded(packed))
+    assert made.guest.ran == []
+    ((_, told),) = made.events("CustomData")
+    assert told.startswith("The custom data cannot be executed: ")
+
+
+def test_end_of_what_the_script_prints_is_in_the_log_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = world(tmp_path, EXECUTES, {SHELL: fails(3, "x" * 9000, stdout="a\n" * 1000)})
+    with caplog.at_level("INFO"):
+        save_custom_data(made.context, encoded(SCRIPT))
+    told = [text for text in caplog.messages if text.startswith("Custom data: ")]
+    assert told == ["Custom data: a"] * 49 + ["Custom data: " + "x" * 500]
+    assert made.events("CustomData") == [(True, "The custom data ended with code 3")]

@@ -16,7 +16,6 @@ OVF = "http://schemas.dmtf.org/ovf/environment/1"
 WA = "http://schemas.microsoft.com/windowsazure"
 
 KNOWN_VERSION = "1.0"
-_PASSWORDS = ("UserPassword", "AdminPassword")
 
 
 @dataclass(frozen=True)
@@ -85,14 +84,23 @@ def without_password(data: bytes) -> bytes:
     """The document with ``*`` for every password, however it is written; the rest stays.
 
     Done in the parsed tree: a pattern over the text misses prefixes, attributes, CDATA and
-    passwords of several lines (spec DAEMON 4.3).
+    passwords of several lines (spec DAEMON 4.3). Comments go, since they may hold anything.
     """
     document = xml.parse(data, "ovf-env.xml")
+    xml.remove_remarks(document)
     for node in list(document.walk()):
-        if node.name in _PASSWORDS:
+        if _is_password(node.name):
             xml.replace_attributes(node, {})
             node.replace_content("*")
+        elif any(_is_password(name) for name in xml.attributes(node)):
+            kept = xml.attributes(node).items()
+            stars = {name: "*" if _is_password(name) else value for name, value in kept}
+            xml.replace_attributes(node, stars)
     return document.render()
+
+
+def _is_password(name: str) -> bool:
+    return name.lower().endswith("password")
 
 
 def _parse_agent_wish(document: xml.Node) -> bool:

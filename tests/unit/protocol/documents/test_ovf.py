@@ -156,6 +156,13 @@ def test_ovf_env_elements_of_another_namespace_do_not_count() -> None:
         "<ns1:UserPassword\n>p@ss<x>w0rd</x></ns1:UserPassword\n>",
         '<ns1:UserPassword value="p@ss w0rd"/>',
         f"<ns1:AdminPassword>{SECRET}</ns1:AdminPassword>",
+        f"<ns1:UserPassword>{SECRET}</ns1:UserPassword><ns1:UserPassword>{SECRET}x</ns1:UserPassword>",
+        f"<ns1:x><ns1:y><ns1:userpassword>{SECRET}</ns1:userpassword></ns1:y></ns1:x>",
+        "<!-- <ns1:UserPassword>p@ss w0rd</ns1:UserPassword> -->",
+        "<?keep p@ss w0rd?>",
+        '<ns1:x UserPassword="p@ss w0rd" ns1:password="p@ss w0rd" other="y"/>',
+        f'<o:UserPassword xmlns:o="urn:other">{SECRET}</o:UserPassword>',
+        f"<ns1:UserPassword><ns1:UserPassword>{SECRET}</ns1:UserPassword>{SECRET}</ns1:UserPassword>",
     ],
 )
 def test_without_password_removes_it_however_it_is_written(element: str) -> None:
@@ -166,6 +173,29 @@ def test_without_password_removes_it_however_it_is_written(element: str) -> None
     env = parse_ovf_env(kept)
     assert (env.host_name, env.user_name, env.custom_data) == ("h", "u", "data")
     assert env.password in ("*", None)
+
+
+@pytest.mark.parametrize("where", ["<ns1:PlatformSettings>", "<ns1:ProvisioningSection>"])
+def test_without_password_looks_in_every_section(where: str) -> None:
+    """The first one of the document counts, wherever it is."""
+    more = f"{where}<ns1:UserPassword>p@ss</ns1:UserPassword>"
+    data = f"<!-- p@ss -->{ovf().decode()[38:].replace(where, more)}<!-- p@ss -->".encode()
+    assert b"p@ss" in data
+    assert b"p@ss" not in without_password(data)
+
+
+def test_without_password_joins_the_texts_around_a_comment() -> None:
+    """They were one text before."""
+    kept = without_password(ovf("<ns1:CustomData>da<!-- x -->ta</ns1:CustomData>"))
+    assert parse_ovf_env(kept).custom_data == "data"
+
+
+def test_document_of_ten_megabytes_is_read_or_refused_as_any_other() -> None:
+    """Whether in one piece or in many."""
+    many = "<ns1:x>1234567890</ns1:x>" * 400_000
+    assert parse_ovf_env(ovf(many)).user_name == "u"
+    with pytest.raises(DocumentError):
+        parse_ovf_env(ovf(f"<ns1:CustomData>{'x' * 10_500_000}</ns1:CustomData>"))
 
 
 def test_without_password_changes_nothing_else() -> None:
