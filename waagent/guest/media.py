@@ -15,10 +15,12 @@ from waagent.core import devices, files, retry
 from waagent.core.clock import Stop
 from waagent.core.errors import AgentError, GuestError
 from waagent.core.system import System
+from waagent.guest.filesystems import find_obstacles
 
 log = logging.getLogger(__name__)
 
 FILE_SYSTEMS = "udf,iso9660,vfat"
+MODULES = ("udf", "iso9660")
 TRIES = 5
 PAUSE_S = 5.0
 LARGEST_FILE = 16 * 1024 * 1024
@@ -84,10 +86,11 @@ def mount(system: System, device: Path, mount_point: Path, *, stop: Optional[Sto
     try:
         retry.call(once, judge, policy=policy, clock=system.clock, stop=stop)
     except AgentError as error:
-        raise GuestError(
-            f"cannot mount the provisioning media {name}: {error}; the image needs the kernel"
-            " modules udf and iso9660"
-        ) from error
+        obstacles = find_obstacles(system, MODULES)
+        for obstacle in obstacles:
+            log.warning("Cannot mount some media: %s", obstacle)
+        why = "; ".join(obstacles) or "the image needs the kernel modules udf and iso9660"
+        raise GuestError(f"cannot mount the provisioning media {name}: {error}; {why}") from error
     log.info("Successfully mounted dvd")
     return mount_point
 

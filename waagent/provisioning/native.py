@@ -204,9 +204,8 @@ def _detect_by_file(context: Context) -> None:
 
 def note_guest_agent_flag(context: Context, ovf: OvfEnv) -> None:
     """When the media says that no agent is wanted, the daemon sleeps from now on (5.2 #18)."""
-    wanted = ovf.provision_guest_agent
-    context.events.add(Op.PROVISION_GUEST_AGENT, str(wanted).lower())
-    if not wanted:
+    context.events.add(Op.PROVISION_GUEST_AGENT, ovf.guest_agent_word)
+    if not ovf.provision_guest_agent:
         log.warning("Disabling guest agent in accordance with ovf-env.xml")
         files.write(context.paths.disable_agent, b"")
 

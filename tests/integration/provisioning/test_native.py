@@ -105,6 +105,7 @@ def test_media_decides_whether_the_agent_stays_awake(
     world = World(tmp_path, fabric, replace(WANTED, provision_guest_agent=text))
     world.provision()
     assert world.has("disable_agent") is is_disabled
+    assert world.events("ProvisionGuestAgent") == [(True, text)]
     assert world.health == [STARTING, READY]
 
 

@@ -8,7 +8,7 @@ from typing import Optional
 import pytest
 
 from tests.support.machine import Guest, Machine
-from tests.support.runner import Answers, Argv, fails, ok
+from tests.support.runner import Answers, Argv, fails, missing, ok, times_out
 from waagent.core.clock import Stop
 from waagent.core.errors import GuestError
 from waagent.guest import media
@@ -78,6 +78,31 @@ def test_media_that_cannot_be_mounted_is_an_error_that_says_why(tmp_path: Path) 
     with pytest.raises(GuestError, match=r"cannot mount .*/dev/sr0.*unknown filesystem.*iso9660"):
         mount(guest)
     assert len(guest.ran) == 5
+    assert guest.clock.waits == [5.0] * 4
+
+
+def test_media_whose_module_is_switched_off_says_where(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = {
+        **SR0,
+        "/proc/filesystems": "nodev\tproc\n\tiso9660\n",
+        "/etc/modprobe.d/cis.conf": "install udf /bin/true\n",
+    }
+    guest = Machine(files=files, commands={MOUNT: fails(32, "unknown filesystem")}).boot(tmp_path)
+    why = 'udf is switched off by "install udf /bin/true" in /etc/modprobe.d/cis.conf'
+    with pytest.raises(GuestError, match=why):
+        mount(guest)
+    assert f"Cannot mount some media: {why}: take that line out" in caplog.messages
+
+
+def test_mount_that_is_missing_or_hangs_is_tried_again_and_told(tmp_path: Path) -> None:
+    commands: dict[Argv, Answers] = {
+        MOUNT: [missing(), times_out(), missing(), times_out(), missing()]
+    }
+    guest = Machine(files=SR0, commands=commands).boot(tmp_path)
+    with pytest.raises(GuestError, match=r"cannot mount .*No such file or directory"):
+        mount(guest)
     assert guest.clock.waits == [5.0] * 4
 
 

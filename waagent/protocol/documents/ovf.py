@@ -46,8 +46,13 @@ class OvfEnv:
     is_ssh_password_disabled: bool = False
     public_keys: tuple[PublicKey, ...] = ()
     key_pairs: tuple[KeyPair, ...] = ()
-    provision_guest_agent: bool = True
+    guest_agent_word: str = "true"
     version: str = KNOWN_VERSION
+
+    @property
+    def provision_guest_agent(self) -> bool:
+        """Whether the agent is to stay awake; only the word "false" turns it off."""
+        return self.guest_agent_word.strip().lower() != "false"
 
     @property
     def is_newer(self) -> bool:
@@ -75,7 +80,7 @@ def parse_ovf_env(data: bytes) -> OvfEnv:
         is_ssh_password_disabled=_is_true(_maybe_text(config, "DisableSshPasswordAuthentication")),
         public_keys=_parse_public_keys(ssh) if ssh is not None else (),
         key_pairs=_parse_key_pairs(ssh) if ssh is not None else (),
-        provision_guest_agent=_parse_agent_wish(document),
+        guest_agent_word=_parse_agent_word(document),
         version=version,
     )
 
@@ -103,10 +108,9 @@ def _is_password(name: str) -> bool:
     return name.lower().endswith("password")
 
 
-def _parse_agent_wish(document: xml.Node) -> bool:
-    """Only the word "false" turns the agent off."""
+def _parse_agent_word(document: xml.Node) -> str:
     settings = _find(_find(document, "PlatformSettingsSection"), "PlatformSettings")
-    return _text(settings, "ProvisionGuestAgent").strip().lower() != "false"
+    return _text(settings, "ProvisionGuestAgent")
 
 
 def _parse_public_keys(ssh: xml.Node) -> tuple[PublicKey, ...]:

@@ -52,7 +52,7 @@ def test_ovf_env_of_the_media_is_read_whole() -> None:
             ),
         ),
         key_pairs=(KeyPair("$HOME/UserName/.ssh/id_rsa", FINGERPRINT),),
-        provision_guest_agent=False,
+        guest_agent_word="false",
         version="1.0",
     )
 
