@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
@@ -32,11 +33,15 @@ def find_processes(system: System, name: str) -> tuple[Process, ...]:
 def find_orphans_of_ours(system: System) -> tuple[Process, ...]:
     """Commands that an agent started and did not live to see the end of.
 
-    They carry the agent's mark in their environment, and their parent is the first process.
+    They carry the agent's mark in their environment, and their parent is the first process. A
+    daemon that `-start` or an extension started is like that too: whoever asks is not among them.
     """
     found = []
     folder = system.path("/proc")
+    ours = _line_of(folder, os.getpid())
     for entry in folder.iterdir() if folder.is_dir() else ():
+        if entry.name in ours:
+            continue
         is_marked = entry.name.isdigit() and "=".join(MARKER) in _read(entry / "environ")
         if is_marked and _parent_of(entry) == 1:
             command = _read(entry / "cmdline")
@@ -70,6 +75,15 @@ def _matching(system: System, name: str) -> Iterator[Process]:
         if _read(entry / "comm").rstrip("\n") == name[:COMM_LENGTH]:
             command = _read(entry / "cmdline")
             yield Process(int(entry.name), tuple(command.rstrip("\0").split("\0")))
+
+
+def _line_of(folder: Path, pid: int) -> set[str]:
+    """A process and all above it."""
+    line: set[str] = set()
+    while pid > 0 and str(pid) not in line:
+        line.add(str(pid))
+        pid = _parent_of(folder / str(pid))
+    return line
 
 
 def _parent_of(entry: Path) -> int:

@@ -10,9 +10,9 @@ import pytest
 
 from tests.support.machine import Machine
 from waagent.core.clock import SystemClock
-from waagent.core.commands import ProcessRunner
+from waagent.core.commands import MARKER, ProcessRunner
 from waagent.core.system import System
-from waagent.guest.processes import find_begin
+from waagent.guest.processes import find_begin, find_orphans_of_ours
 
 REST = "1 77 77 0 -1 4194560 100 0 0 0 0 0 0 0 20 0 1 0 4711 2000 100 18446744073709551615"
 
@@ -44,3 +44,15 @@ def test_begin_of_this_process_is_what_the_kernel_says() -> None:
     assert begin is not None
     assert begin == find_begin(system, os.getpid())
     assert begin >= (find_begin(system, os.getppid()) or 0)
+
+
+def test_daemon_that_carries_our_mark_is_no_orphan_to_its_own_helper(tmp_path: Path) -> None:
+    """One that -start started, or an extension: its parent is the first process."""
+    mark = f"PATH=/bin\0{'='.join(MARKER)}\0"
+    files = {}
+    for pid, parent in ((os.getpid(), 500), (500, 1), (501, 1), (502, 501)):
+        files[f"/proc/{pid}/environ"] = mark
+        files[f"/proc/{pid}/stat"] = f"{pid} (python3) S {parent} 1 1"
+        files[f"/proc/{pid}/cmdline"] = f"command-{pid}\0"
+    guest = Machine(files=files).boot(tmp_path)
+    assert [process.pid for process in find_orphans_of_ours(guest.system)] == [501]
