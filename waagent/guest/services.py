@@ -44,7 +44,7 @@ def restart(system: System, name: str) -> bool:
     """Restart the service, started if it did not run; whether that worked."""
     init = init_of(system)
     if init is Init.SYSTEMD:
-        return _succeeds(system, "systemctl", "restart", name)
+        return _started(system, "restart", name)
     return init is not Init.NONE and _succeeds(system, *_classic(init, name, "restart"))
 
 
@@ -70,7 +70,7 @@ def start(system: System, name: str) -> bool:
     """Start the service if it does not run; whether it runs then."""
     init = init_of(system)
     if init is Init.SYSTEMD:
-        return _succeeds(system, "systemctl", "start", name)
+        return _started(system, "start", name)
     return init is not Init.NONE and _succeeds(system, *_classic(init, name, "start"))
 
 
@@ -146,6 +146,18 @@ def _first_that_works(system: System, ways: tuple[Commands, ...]) -> bool:
         for way in ways
         if system.has_command(way[0][0])
     )
+
+
+def _started(system: System, verb: str, name: str) -> bool:
+    """Start it, a second time if need be: systemd refuses a service that was started too often.
+
+    One that gave up while there was nothing to run it with, sshd without host keys, has used up
+    its tries: to Debian 13 each is one.
+    """
+    if _succeeds(system, "systemctl", verb, name):
+        return True
+    forgotten = _succeeds(system, "systemctl", "reset-failed", name)
+    return forgotten and _succeeds(system, "systemctl", verb, name)
 
 
 def _classic(init: Init, name: str, verb: str) -> tuple[str, str, str]:

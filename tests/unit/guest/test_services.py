@@ -103,6 +103,25 @@ def test_service_is_restarted_by_what_the_init_system_offers(
     assert guest.ran == [expected]
 
 
+@pytest.mark.parametrize("verb", ["start", "restart"])
+def test_service_that_was_started_too_often_is_started_all_the_same(
+    tmp_path: Path, verb: str
+) -> None:
+    commands: dict[Argv, Answers] = {
+        ("systemctl", verb): [fails(1, "attempted too often"), ok()],
+        ("systemctl", "reset-failed"): ok(),
+    }
+    guest = Machine(folders=SYSTEMD, commands=commands).boot(tmp_path)
+    assert getattr(services, verb)(guest.system, "ssh")
+    assert [command[1] for command in guest.ran] == [verb, "reset-failed", verb]
+
+
+def test_service_that_does_not_exist_is_not_started_a_second_time(tmp_path: Path) -> None:
+    guest = Machine(folders=SYSTEMD, commands={("systemctl",): fails(5)}).boot(tmp_path)
+    assert not services.start(guest.system, "x")
+    assert [command[1] for command in guest.ran] == ["start", "reset-failed"]
+
+
 def test_service_call_that_hangs_is_a_failure_and_no_error(tmp_path: Path) -> None:
     guest = Machine(folders=SYSTEMD, commands={("systemctl",): times_out()}).boot(tmp_path)
     assert not services.is_active(guest.system, "x")
