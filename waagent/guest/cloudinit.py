@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 UNIT = "cloud-init-local.service"
 LAST_UNIT = "cloud-final.service"
 TIMEOUT_S = 30.0
+RUNLEVELS = ("/etc/rcS.d", "/etc/rc2.d", "/etc/rc3.d", "/etc/rc5.d")
 SWITCH = "cloud-init="
 VERDICTS = {"enabled": "/run/cloud-init/enabled", "disabled": "/run/cloud-init/disabled"}
 SWITCHES = {
@@ -30,7 +31,11 @@ def is_enabled(system: System) -> bool:
     switch = find_switch_that_is_off(system)
     if switch is not None:
         log.info("cloud-init is disabled by %s", switch)
-    enabled = switch is None and (_enabled_for_systemd(system) or _enabled_for_service(system))
+    enabled = switch is None and (
+        _enabled_for_systemd(system)
+        or _enabled_for_service(system)
+        or _enabled_for_runlevels(system)
+    )
     log.info("cloud-init is enabled: %s", enabled)
     return enabled
 
@@ -71,6 +76,14 @@ def _enabled_for_systemd(system: System) -> bool:
 
 def _enabled_for_service(system: System) -> bool:
     return _ask(system, "service", "cloud-init", "status") is not None
+
+
+def _enabled_for_runlevels(system: System) -> bool:
+    """Where System V's init runs: the scripts of cloud-init know no ``status``."""
+    if system.path("/run/systemd/system").is_dir():
+        return False
+    folders = (system.path(path) for path in RUNLEVELS)
+    return any(True for folder in folders for _ in folder.glob("S[0-9][0-9]cloud-init-local"))
 
 
 def _ask(system: System, *argv: str) -> Optional[str]:

@@ -159,6 +159,9 @@ def _key_folder(system: System, account: Account, path: str) -> Iterator[int]:
         if folder_path.startswith(home.rstrip("/") + "/") and home != "/":
             os.fchmod(folder, 0o700)
             os.fchown(folder, *account.owner)
+            label = selinux.read_label(folder) or b""
+            if b":ssh_home_t" not in label:
+                selinux.set_label(system, folder, selinux.SSH_HOME)
         yield folder
 
 

@@ -77,3 +77,21 @@ def test_cloud_init_has_failed_when_its_last_service_has(
 
 def test_cloud_init_has_not_failed_where_no_systemd_runs(tmp_path: Path) -> None:
     assert not cloudinit.has_failed(Machine().boot(tmp_path).system)
+
+
+@pytest.mark.parametrize(
+    ("link", "folders", "expected"),
+    [
+        ("/etc/rcS.d/S12cloud-init-local", [], True),
+        ("/etc/rc3.d/S01cloud-init-local", [], True),
+        ("/etc/rcS.d/K12cloud-init-local", [], False),
+        ("/etc/rcS.d/S12cloud-init-local", ["/run/systemd/system"], False),
+    ],
+)
+def test_cloud_init_is_enabled_where_a_runlevel_starts_it(
+    tmp_path: Path, link: str, folders: list[str], expected: bool
+) -> None:
+    """Debian's script of it answers every word but "start" with its usage and code 3."""
+    usage = fails(3, "Usage: /etc/init.d/cloud-init {start}")
+    machine = Machine(files={link: ""}, folders=folders, commands={SERVICE: usage})
+    assert cloudinit.is_enabled(machine.boot(tmp_path).system) is expected
