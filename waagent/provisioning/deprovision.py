@@ -26,6 +26,8 @@ QUESTION = "Do you want to proceed (y/n)"
 MOST_SHOWN = 10
 MOST_SHOWN_DRY = 1000
 INDENT = "      "
+PROGRAMS = frozenset({"chpasswd", "hostnamectl", "ssh-keygen", "useradd", "userdel", "usermod"})
+"""What a run that was killed, or a provisioning, may have left at work on what is cleaned here."""
 
 
 class Terminal(Protocol):
@@ -69,7 +71,7 @@ def deprovision(context: Context, profile: Profile, wish: Wish, terminal: Termin
             terminal.say("Nothing has been changed")
             return 0
     terminal.commit()
-    await_leftovers(context)
+    await_leftovers(context, PROGRAMS)
     return _tell_end(carry_out(context, profile, plan, terminal), terminal)
 
 

@@ -155,18 +155,11 @@ def plan_generated(conf: Conf, seen: Seen) -> tuple[Step, ...]:
     return (
         Step(
             Deed.DELETE_UNITS,
-            "delete the generated service of the firewall",
-            "the agent writes it where it is needed",
+            "delete generated units: the firewall's at boot, limits of the agent",
+            "the agent writes them where they are needed",
             targets=(
                 f"{seen.network_unit_dir}/{seen.service}-network-setup.service",
                 f"{conf.paths.lib_dir}/{NETWORK_HELPER}",
-            ),
-        ),
-        Step(
-            Deed.DELETE_UNITS,
-            "delete generated limits of the agent's service",
-            "the agent sets them where they are wanted",
-            targets=(
                 *(f"{drop_ins}/{name}.conf" for name in DROP_INS),
                 f"{unit}/{LOG_COLLECTOR_SLICE}",
             ),
