@@ -26,7 +26,7 @@ ENVIRONMENT = ("PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "HOME=/ro
 UP_WITHIN_S = 60.0
 END_WITHIN_S = 10.0
 POLL_S = 0.05
-# A container on a network that it was given by path is not given these by itself.
+# What nspawn gives to containers whose networks it makes itself.
 CAPABILITIES = "CAP_NET_ADMIN,CAP_NET_RAW"
 
 # $1 is an empty folder, $2 the layers; the script $3 is run in the container before it boots.
@@ -40,6 +40,7 @@ mount -t overlay overlay -o "lowerdir=$layers,upperdir=$folder/upper,workdir=$fo
 if [ -n "$prepare" ]; then
   "$@" --as-pid2 /bin/sh -euc "$prepare"
 fi
+: >"$folder.prepared"
 """
 
 Text = Union[str, bytes]
@@ -177,9 +178,11 @@ class Container:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.encode() if isinstance(content, str) else content)
         own = Path("/proc/self/fd") / str(self._network.descriptor)
+        # From the start in its network: what nspawn mounts at /sys shows the interfaces of there.
         spawn = [
+            *("nsenter", f"--net={own}", "env", "SYSTEMD_NSPAWN_API_VFS_WRITABLE=network"),
             *(*NSPAWN, *VARIABLES, "-D", str(place / "root"), "--resolv-conf=off"),
-            *(f"--network-namespace-path={own}", f"--capability={CAPABILITIES}"),
+            f"--capability={CAPABILITIES}",
             *(f"--bind-ro={here}:{there}" for here, there in self._binds.items()),
         ]
         script = BOOT + 'exec "$@" ' + ("--boot" if not self._init else shlex.join(self._init))
@@ -198,7 +201,8 @@ class Container:
     def _has_begun(self) -> bool:
         """Whether the container's init has its own root; finds it once it has."""
         assert self._process is not None
-        self._first = _find_first(self._process.pid, str(self._folder)) or 0
+        if (self._folder / "place.prepared").exists():
+            self._first = _find_first(self._process.pid) or 0
         return bool(self._first)
 
     def _entered(self, *words: str) -> list[str]:
@@ -206,21 +210,23 @@ class Container:
         return ["nsenter", f"--target={self._first}", *ways, *words]
 
 
-def _find_first(pid: int, folder: str) -> Optional[int]:
-    """The process below nspawn that is number 1 in a namespace of processes, once it has booted.
-
-    A script that prepares the container is number 2 there, below a stub of nspawn's.
-    """
+def _find_first(pid: int) -> Optional[int]:
+    """The process below nspawn that is number 1 in a namespace of processes, and no nspawn more."""
     for child in _children(pid):
         numbers = _field(child, "NSpid").split()
-        command = Path(f"/proc/{child}/cmdline").read_bytes() if numbers else b""
-        is_first = len(numbers) > 1 and numbers[-1] == "1"
-        if is_first and b"nspawn" not in command and b"STUBINIT" not in command:
-            return child
-        below = _find_first(child, folder)
+        if len(numbers) > 1 and numbers[-1] == "1":
+            return child if b"nspawn" not in _command(child) else None
+        below = _find_first(child)
         if below:
             return below
     return None
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b"nspawn"  # it has ended
 
 
 def _children(pid: int) -> list[int]:
