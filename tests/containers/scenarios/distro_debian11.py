@@ -16,6 +16,7 @@ DISTRO = Distro(
     family="debian",
     service="walinuxagent",
     expected="systemd, dhclient",
+    host_keys=("rsa", "dsa", "ecdsa", "ed25519"),
     files=dict(IFUPDOWN),
 )
 
