@@ -5,8 +5,10 @@ Our own DHCP request is not here, but in the protocol floor.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import logging
+import stat
 from pathlib import Path
 from typing import Optional
 
@@ -101,25 +103,34 @@ def _lease_sources(client: DhcpClient) -> tuple[LeaseFiles, ...]:
 
 
 def _matches(system: System, pattern: str) -> list[Path]:
+    """The files of a pattern, the newest at last; of very many, the newest."""
     folder, _, name = pattern.rpartition("/")
+    found = []
     try:
-        found = sorted(system.path(folder).glob(name))
-    except OSError:
-        return []
-    return [path for path in found if path.is_file()][:MOST_LEASES]
+        for entry in system.path(folder).glob(name):
+            with contextlib.suppress(OSError):  # a loop of links, or gone meanwhile
+                path = system.path(f"{folder}/{entry.name}")
+                state = path.stat()
+                if stat.S_ISREG(state.st_mode):
+                    found.append((state.st_mtime, path))
+    except OSError as error:
+        log.info("Cannot look for leases in %s: %s", folder, error)
+    return [path for _, path in sorted(found)][-MOST_LEASES:]
 
 
 def _read_endpoint(system: System, path: Path, form: LeaseFormat) -> Optional[str]:
     try:
         data = files.read(path, limit=LARGEST_LEASE)
+        written = path.stat().st_mtime
     except (OSError, GuestError) as error:
         log.info("Failed to parse %s: %s", path, error)
         return None
+    now = system.clock.now()
     if form is LeaseFormat.PACKET:
-        return parse_packet(data)
+        return parse_packet(data, now.timestamp() - written)
     text = data.decode("utf-8", "replace")
     if form is LeaseFormat.DHCLIENT:
-        return parse_dhclient(text, system.clock.now())
+        return parse_dhclient(text, now)
     return parse_assignments(text)
 
 

@@ -49,12 +49,22 @@ NETWORKD = DhcpClient(
 )
 WICKED = DhcpClient(
     "wickedd-dhcp4",
-    (LeaseFiles(LeaseFormat.ASSIGNMENTS, ("/run/wicked/leaseinfo.*.dhcp.ipv4",)),),
+    (
+        LeaseFiles(
+            LeaseFormat.ASSIGNMENTS,
+            ("/run/wicked/leaseinfo.*.dhcp.ipv4", "/var/lib/wicked/lease-*-dhcp-ipv4.xml"),
+        ),
+    ),
     "wickedd-dhcp4",
 )
 NETWORK_MANAGER = DhcpClient(
     "NetworkManager",
-    (LeaseFiles(LeaseFormat.ASSIGNMENTS, ("/var/lib/NetworkManager/internal-*.lease",)),),
+    (
+        LeaseFiles(
+            LeaseFormat.ASSIGNMENTS,
+            ("/var/lib/NetworkManager/internal-*.lease", "/run/NetworkManager/devices/*"),
+        ),
+    ),
     "NetworkManager",
 )
 DHCPCD = DhcpClient(
