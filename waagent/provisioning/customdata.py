@@ -54,6 +54,7 @@ def _decode(text: str) -> bytes:
 def _run_once(context: Context) -> None:
     """Run the script; that it was started is noted first, so that a crash never runs it again."""
     started = context.paths.custom_data_started
+    files.remove(_unpacked(context))  # of an attempt that was killed
     if marker.is_done(context, started):
         log.warning("The custom data was started before and is not run again")
         return
@@ -64,8 +65,7 @@ def _run_once(context: Context) -> None:
 
 def _run(context: Context) -> str:
     """What the event says; whatever the script does, provisioning goes on (DAEMON 5.7)."""
-    script = context.paths.custom_data
-    unpacked = script.with_name(f"{script.name}.unpacked")
+    script, unpacked = context.paths.custom_data, _unpacked(context)
     try:
         data = files.read(script)
         if data.startswith(_GZIP):
@@ -80,6 +80,11 @@ def _run(context: Context) -> str:
     if text != EXECUTED:
         log.warning("%s", text)
     return text
+
+
+def _unpacked(context: Context) -> Path:
+    script = context.paths.custom_data
+    return script.with_name(f"{script.name}.unpacked")
 
 
 def _run_script(context: Context, script: Path) -> str:

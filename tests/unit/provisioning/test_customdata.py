@@ -146,6 +146,19 @@ def test_compressed_script_is_kept_as_it_came_and_run_unpacked(tmp_path: Path) -
     ]
 
 
+def test_unpacked_script_of_an_attempt_that_was_killed_is_removed(tmp_path: Path) -> None:
+    def crash(_argv: Argv, _stdin: bytes) -> None:
+        made.guest.write(f"{PATH}.unpacked", "half")
+        raise KeyboardInterrupt
+
+    made = world(tmp_path, EXECUTES, {SHELL: ok(do=crash)})
+    with pytest.raises(KeyboardInterrupt):
+        save_custom_data(made.context, encoded(SCRIPT))
+    made.guest.write(f"{PATH}.unpacked", "half")
+    save_custom_data(made.context, encoded(SCRIPT))
+    assert not made.has("CustomData.unpacked")
+
+
 @pytest.mark.parametrize(
     "packed",
     [
