@@ -24,7 +24,7 @@ from waagent.guest.packages import find_packaged
 from waagent.guest.profile import Profile
 from waagent.guest.sudoers import NAME, NAME_OF_CLOUD_INIT, remove_sudoer
 from waagent.provisioning.deprovision_guard import refusal, refusal_of_home
-from waagent.provisioning.deprovision_look import entries, host_keys, is_folder
+from waagent.provisioning.deprovision_look import entries, host_keys, is_folder, kept_for_user
 from waagent.provisioning.deprovision_plan import HOST_NAME, Deed, Step
 
 OVF_NAME = "ovf-env.xml"
@@ -167,7 +167,7 @@ def _delete_user(scene: Scene, step: Step) -> Cleared:
     _delete_account(scene, name)
     for file in (NAME, NAME_OF_CLOUD_INIT):
         remove_sudoer(system, name, sudoers_dir=conf.sudoers_dir, file=file)
-    return Cleared(removed=1)
+    return _remove(kept_for_user(system, name))
 
 
 def _delete_account(scene: Scene, name: str) -> None:

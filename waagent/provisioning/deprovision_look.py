@@ -13,7 +13,7 @@ from waagent.core.context import Context
 from waagent.core.errors import AgentError
 from waagent.core.mounts import mounts_from, read_mounts
 from waagent.core.system import System
-from waagent.guest.accounts import is_system_account
+from waagent.guest.accounts import find_account, is_system_account
 from waagent.guest.profile import Profile
 from waagent.guest.profiles import network_unit_dir
 from waagent.guest.ssh import HOST_KEY_TYPES
@@ -22,6 +22,15 @@ from waagent.provisioning.deprovision_plan import RESOLV_CONF, Deed, Seen, Step
 
 log = logging.getLogger(__name__)
 
+KEPT_FOR_USERS = (
+    "/var/spool/cron",
+    "/var/spool/cron/crontabs",
+    "/var/spool/cron/tabs",
+    "/var/lib/AccountsService/users",
+    "/var/lib/sudo/lectured",
+    "/var/lib/systemd/linger",
+)
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
 CLOUD_INIT_STATE = "/var/lib/cloud/instances"
 FOLDER_DEEDS = frozenset({Deed.DELETE_LEASES, Deed.EMPTY_FOLDER, Deed.EMPTY_STATE})
 # ssh-keygen's, and what is left of one that was written when the power went
@@ -66,7 +75,7 @@ def find_targets(context: Context, step: Step) -> list[str]:
     if step.deed is Deed.DELETE_HOST_KEYS:
         return [str(path) for path in host_keys(context)]
     if step.deed is Deed.DELETE_USER:
-        return []
+        return [_described(path) for path in _of_user(context, step.targets[0])]
     found = []
     for target in step.targets:
         if step.deed in FOLDER_DEEDS and is_folder(system, target):
@@ -104,6 +113,13 @@ def host_keys(context: Context) -> Iterator[Path]:
             yield folder / name
 
 
+def kept_for_user(system: System, name: str) -> list[Path]:
+    """What other programs keep under an account's name, and nobody removes with it."""
+    if not _PLAIN_NAME.fullmatch(name):
+        return []
+    return [path for place in KEPT_FOR_USERS for path in entries(system, f"{place}/{name}")]
+
+
 def entries(system: System, target: str) -> list[Path]:
     """Files and links by that name, or by that pattern in the last part of it; no folder."""
     folder, _, name = target.rpartition("/")
@@ -121,6 +137,14 @@ def entries(system: System, target: str) -> list[Path]:
 def is_folder(system: System, target: str) -> bool:
     """Whether a target is a folder that is to be emptied, and no file or pattern."""
     return "*" not in target and system.path(target).is_dir()
+
+
+def _of_user(context: Context, name: str) -> list[Path]:
+    system = context.system
+    account = find_account(system, name)
+    home = system.path(account.home) if account is not None else None
+    found = [home] if home is not None and home.is_dir() else []
+    return found + kept_for_user(system, name)
 
 
 def _content(folder: Path) -> list[Path]:

@@ -39,6 +39,7 @@ RESOLV_CONF = "/etc/resolv.conf"
 RESOLVCONF_TARGET = "/run/resolvconf/resolv.conf"
 RESOLVCONF_FILES = ("/etc/resolvconf/resolv.conf.d/tail", "/etc/resolvconf/resolv.conf.d/original")
 MACHINE_ID = "/etc/machine-id"
+ACCOUNT_BACKUPS = ("/etc/passwd-", "/etc/group-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-")
 DROP_INS = ("10-Slice", "11-CPUAccounting", "12-CPUQuota", "13-MemoryAccounting")
 LOG_COLLECTOR_SLICE = "azure-walinuxagent-logcollector.slice"
 NETWORK_HELPER = "waagent-network-setup.py"
@@ -121,6 +122,7 @@ def plan_deprovision(conf: Conf, profile: Profile, seen: Seen, *, with_user: boo
     ]
     after = [
         *user,
+        *_plan_backups(conf, has_user=bool(user)),
         Step(
             Deed.EMPTY_POOLS,
             "empty the pools of Hyper-V",
@@ -236,6 +238,20 @@ def _plan_user(
         (name,),
     )
     return (step,), [warning], ()
+
+
+def _plan_backups(conf: Conf, *, has_user: bool) -> tuple[Step, ...]:
+    """Programs that change accounts leave the files of before beside them, hashes and all."""
+    if not has_user and not conf.provisioning.delete_root_password:
+        return ()
+    return (
+        Step(
+            Deed.DELETE_FILES,
+            "delete the copies that were made when accounts changed",
+            "they have the password hashes and the accounts of before",
+            targets=(*ACCOUNT_BACKUPS, f"{conf.os.password_path}-"),
+        ),
+    )
 
 
 def _plan_state(conf: Conf) -> tuple[Step, ...]:

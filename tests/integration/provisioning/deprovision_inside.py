@@ -116,6 +116,13 @@ def mounted(point: Path, *argv: str) -> Iterator[Path]:
         subprocess.run(["umount", str(point)], check=True)
 
 
+def files_in_etc_with(word: str) -> list[str]:
+    """As a whole word: another user's name may begin with it."""
+    argv = ["grep", "-rlwF", "-e", word, "/etc"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    return done.stdout.split()
+
+
 def test_real_command_leaves_nothing_of_the_old_machine() -> None:
     machine.make_used()
     done = run_waagent("-deprovision+user", "-force")
@@ -124,6 +131,9 @@ def test_real_command_leaves_nothing_of_the_old_machine() -> None:
     assert [line for line in lines if line.startswith("WARNING!")] == [*WARNINGS, USER_WARNING]
     assert not machine.has_account(USER)
     assert not Path(f"/home/{USER}").exists()
+    assert [path for path in (*machine.KEPT_FOR_USER, *machine.BACKUPS) if path.exists()] == []
+    assert files_in_etc_with(USER) == []
+    assert files_in_etc_with(machine.OLD_NAME) == []
     assert machine.has_account(NAMESAKE)
     assert machine.SUDOERS.read_text("utf-8") == f"{NAMESAKE} ALL=(ALL) NOPASSWD: ALL\n"
     assert machine.SUDOERS.stat().st_mode & 0o777 == 0o440

@@ -30,6 +30,8 @@ RESOLV = Path("/etc/resolv.conf")
 POOL = Path("/var/lib/hyperv/.kvp_pool_0")
 UNITS = Path("/lib/systemd/system")
 BYSTANDER = Path("/var/lib/bystander")
+KEPT_FOR_USER = (Path(f"/var/spool/cron/crontabs/{USER}"), Path(f"/var/lib/systemd/linger/{USER}"))
+BACKUPS = tuple(Path(f"/etc/{name}-") for name in ("passwd", "shadow", "group", "gshadow"))
 HISTORY = Path("/root") / ".bash_history"
 CONF = Path("/run/waagent.conf")
 SETTINGS = "Provisioning.DeleteRootPassword=y\nProvisioning.RegenerateSshHostKeyPair=y\n"
@@ -108,6 +110,8 @@ def make_used() -> None:
     subprocess.run(["hostname", OLD_NAME], check=True)
     subprocess.run(["usermod", "-p", "hash-of-root", "root"], check=True, capture_output=True)
     write(Path("/etc/dhcp/dhclient.conf"), f'send host-name "{OLD_NAME}";\n')
+    for path in KEPT_FOR_USER:
+        write(path, "* * * * * true\n")
     write(CONF, SETTINGS)
 
 
@@ -122,6 +126,8 @@ def snapshot() -> dict[str, str]:
         for path in sorted(folder.rglob("*")):
             found[str(path)] = _describe(path)
     for path in (*Path("/var/log").glob("*waagent*"), HISTORY, RESOLV):
+        found[str(path)] = _describe(path)
+    for path in (*KEPT_FOR_USER, *BACKUPS):
         found[str(path)] = _describe(path)
     for name in ("/etc/hostname", "/etc/dhcp/dhclient.conf", "/etc/passwd", "/etc/machine-id"):
         found[name] = _describe(Path(name))

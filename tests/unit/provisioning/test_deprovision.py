@@ -248,12 +248,19 @@ def test_home_that_is_not_the_users_own_is_not_deleted_with_the_account(tmp_path
     assert not [argv for argv in room.guest.ran if argv[0] == "userdel"]
 
 
-@pytest.mark.parametrize("name", ["../etc", "/", ".", "a/b"], ids=["up", "root", "here", "below"])
+@pytest.mark.parametrize(
+    "name", ["../etc", "/", ".", "a/b", "*"], ids=["up", "root", "here", "below", "any"]
+)
 def test_user_name_that_is_a_path_leads_nowhere(tmp_path: Path, name: str) -> None:
-    files = {f"{LIB}/ovf-env.xml": render_ovf_env(OvfMedia(user=name))}
+    job = "/var/spool/cron/crontabs/another"
+    files: dict[str, Union[str, bytes]] = {
+        f"{LIB}/ovf-env.xml": render_ovf_env(OvfMedia(user=name)),
+        job: "* * * * * true",
+    }
     room = Room(tmp_path, files=files, commands={("getent",): fails(2)})
     room.act(Person(), force=True)
     assert room.is_there("/etc/passwd")
+    assert room.is_there(job)
     assert room.is_there("/home/azureuser")
     assert not [argv for argv in room.guest.ran if argv[0] == "userdel"]
 
