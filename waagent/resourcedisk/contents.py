@@ -144,7 +144,8 @@ def _with_blankness(content: Content, descriptor: int, start: int, end: int) -> 
     step = max(SAMPLE, (end - start) // SAMPLES)
     places = {*range(start, min(start + tables.HEAD, end), SAMPLE), *range(start, end, step), last}
     for at in sorted(places):
-        if any(_read(descriptor, at, min(SAMPLE, end - at))):
+        piece = _read(descriptor, at, min(SAMPLE, end - at))
+        if piece != bytes(len(piece)):
             return content
     return Content(content.kind, content.label, content.uuid, is_blank=True)
 

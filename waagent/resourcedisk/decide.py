@@ -106,7 +106,8 @@ def _plan_used(facts: Facts, filesystem: str, record: Optional[Record]) -> Plan:
     real = _real_partitions(table)
     target = real[0] if len(real) == 1 else next((one for one in real if one.number == 1), None)
     if target is None:
-        return Plan(Action.REFUSE, why="it has partitions, but no first one that can be used")
+        why = f"it has partitions, but no first one; {_own_table(facts.node)}"
+        return Plan(Action.REFUSE, why=why)
     content = facts.content(target.number)
     interrupted = _was_interrupted(table, record)
     if is_same_kind(content.kind, filesystem):

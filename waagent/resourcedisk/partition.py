@@ -98,7 +98,9 @@ def write_table(system: System, disk: str, identity: str, facts: Facts) -> None:
     result = attempt(system, *argv, stdin=script, timeout_s=TABLE_WITHIN_S)
     if not result.ok:
         said = one_line(result)
-        raise ResourceDiskError(f"cannot partition {facts.node}: [{result.code}] {said}")
+        raise ResourceDiskError(
+            f"cannot partition {facts.node}: sfdisk says [{result.code}] {said}"
+        )
     reread_table(system, disk)
 
 
@@ -143,4 +145,5 @@ def make_filesystem(
     log.info("Format partition [%s]", " ".join(argv))
     result = attempt(system, *argv, timeout_s=FORMAT_WITHIN_S)
     if not result.ok:
-        raise ResourceDiskError(f"cannot format {partition}: [{result.code}] {one_line(result)}")
+        said = one_line(result)
+        raise ResourceDiskError(f"cannot format {partition}: {argv[0]} says [{result.code}] {said}")

@@ -1,0 +1,1 @@
+"""The resource disk on machines in folders."""
