@@ -33,7 +33,7 @@ cat >/usr/local/sbin/add-vmbus <<'END'
 #!/bin/sh
 set -eu
 mkdir -p /run/bus
-mount --bind /sys/bus /run/bus
+mount --bind --make-private /sys/bus /run/bus
 mount -t tmpfs -o mode=0755 bus /sys/bus
 for bus in /run/bus/*; do
   mkdir "/sys/bus/${bus##*/}"
@@ -51,6 +51,7 @@ Before=walinuxagent.service
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=/usr/local/sbin/add-vmbus
+ExecStop=umount --recursive --lazy /sys/bus /run/bus
 [Install]
 WantedBy=multi-user.target
 END
