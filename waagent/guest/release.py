@@ -30,7 +30,7 @@ MARKERS = (
 _CODENAME = re.compile(r"\((\D+)\)|,\s*(\D+)")
 _OLD_LINE = re.compile(r"(\S+).*? release (\d[\w.]*)(?:.*\((.+)\))?")
 _PRECISE = re.compile(r"\d+(?:\.\d+)+")
-_RUNS = re.compile(r"\d+|[^\W\d_]+")
+_RUNS = re.compile(r"\d{1,9}|[^\W\d_]+")  # a number without end is no number
 
 
 class Release(NamedTuple):

@@ -105,6 +105,7 @@ def test_release_knows_what_it_is_like_by_the_names_of_the_table() -> None:
         ("8", (8, 6), False),
         ("", (7,), True),
         ("sid", (7,), True),
+        ("9" * 5000, (7,), True),
     ],
 )
 def test_release_versions_compare_as_numbers(
