@@ -102,6 +102,8 @@ class _Broom:
             self.take(folder, path, names, depth)
             if (len(self.spared), len(self.failed)) != before:
                 return
+        if any(name not in keep for name in os.listdir(folder)):
+            self.failed.append(Left(path, "somebody writes to it as fast as it is emptied"))
 
     def take(self, folder: int, path: str, names: Collection[str], depth: int = 0) -> None:
         for name in sorted(names):
