@@ -96,6 +96,11 @@ class _Server:
         wanted = [*self.asked, ("KbdInteractiveAuthentication", self.asked[1][1])]
         return [(name, value) for name, value in wanted if held.get(name.lower(), value) != value]
 
+    def holds_about_passwords(self, path: Path) -> bool:
+        """Whether sshd says of itself that it treats passwords as was asked."""
+        held = self._effective(path)
+        return all(held.get(name.lower()) == self.asked[0][1] for name in _PASSWORDS)
+
     def _effective(self, path: Path) -> Mapping[str, str]:
         if not self.system.has_command("sshd"):
             return {}
@@ -199,11 +204,9 @@ def _refuse_faults(server: _Server, candidate: Path, present: Optional[Path]) ->
 def _leave_read_only(server: _Server, main: Path, error: OSError) -> bool:
     """Settings that nobody can change are fine if they are what was asked."""
     name = server.system.within(main)
-    if error.errno in _READ_ONLY and server.system.has_command("sshd"):
-        lost = server.find_lost(main)
-        if not any(each in _PASSWORDS for each, _ in lost):
-            log.warning("Cannot change %s, which allows what is asked: %s", name, error.strerror)
-            return False
+    if error.errno in _READ_ONLY and server.holds_about_passwords(main):
+        log.warning("Cannot change %s, which allows what is asked: %s", name, error.strerror)
+        return False
     raise GuestError(
         f"cannot configure sshd: {name} cannot be changed ({error.strerror}); set it in the"
         " image, or make its folder writable"

@@ -213,6 +213,14 @@ def test_settings_that_cannot_be_changed_are_fine_if_they_are_what_is_asked(
     assert effective()["clientaliveinterval"] == "90"
 
 
+def test_settings_that_nobody_can_change_or_read_are_an_error(
+    system: System, settings: Path
+) -> None:
+    settings.write_text("PasswordAuthentication no\nNonsense yes\n", encoding="ascii")
+    with read_only("/etc/ssh"), pytest.raises(GuestError, match="cannot be changed"):
+        configure(system)
+
+
 @contextlib.contextmanager
 def server() -> Iterator[None]:
     """A server on the loopback of this network namespace."""
