@@ -122,4 +122,8 @@ KVP_POOL = b"".join(
 )
 IPOIB_DATA = b"NUMPAIRS:2|00155D33FF1D:172.16.1.7|00:15:5D:33:FF:1E:172.16.1.8"
 MODINFO = b"filename: /lib/x.ko\nversion:        4.1.0\nlicense: GPL\n"
+OS_RELEASE = (
+    b'NAME="Ubuntu"\nVERSION="24.04 (N N)"\nID=ubuntu\nID_LIKE=debian\nVERSION_ID="24.04"\n'
+)
+OLD_RELEASE = b"CentOS Linux release 7.9.2009 (Core)\n"
 ZYPPER = b"S | Name | Type | Version | Arch | Repository\ni | n | package | 1.2 | x86_64 | r\n"

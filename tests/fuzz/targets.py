@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.fuzz import seeds
+from waagent.guest import profiles, release
+from waagent.guest.profile import Profile
 from waagent.protocol import dhcp_packet
 from waagent.protocol.documents import (
     artifacts_profile,
@@ -53,6 +55,16 @@ def parse_ipoib_data(data: bytes) -> object:
 def parse_module_version(data: bytes) -> object:
     """What modinfo prints; it may tell no version."""
     return texts.parse_module_version(text_of(data)) or ()
+
+
+def profile_of_release(data: bytes) -> object:
+    """What os-release says, to the end: the profile that follows from it."""
+    return profiles.profile_of(release.parse_os_release(text_of(data)))
+
+
+def profile_of_old_release(data: bytes) -> object:
+    """The same, of a file as there was before os-release."""
+    return profiles.profile_of(release.parse_old_release(text_of(data)))
 
 
 def parse_search(data: bytes) -> object:
@@ -130,6 +142,8 @@ TARGETS = (
     Target(parse_ipoib_data, tuple, (seeds.IPOIB_DATA,)),
     Target(parse_module_version, tuple, (seeds.MODINFO,)),
     Target(parse_search, tuple, (seeds.ZYPPER,)),
+    Target(profile_of_release, Profile, (seeds.OS_RELEASE,)),
+    Target(profile_of_old_release, Profile, (seeds.OLD_RELEASE,)),
     Target(
         dhcp_packet.parse_offer, dhcp_packet.DhcpOffer, (seeds.DHCP_OFFER,), ("dhcp/response.bin",)
     ),
