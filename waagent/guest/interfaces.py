@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import re
 from collections.abc import Iterable
 from typing import Optional
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 FOLDER = "/sys/class/net"
 UP = 0x1
 LOOPBACK = 0x8
+MOST_ASKED = 8  # as many as a virtual machine on Azure has
 _LEAF = re.compile(r"\|-- (\d+\.\d+\.\d+\.\d+)")
 
 
@@ -65,6 +67,27 @@ def find_primary_interface(system: System) -> Optional[Interface]:
     return next((each for each in candidates if each.is_up and not each.is_loopback), None)
 
 
+def find_dhcp_interfaces(system: System) -> tuple[Interface, ...]:
+    """Whom DHCP may be asked on: Ethernet interfaces that are up, the primary first.
+
+    Then those that are hardware, then the others only if none is. A port of a bond, a bridge or
+    of accelerated networking is not asked: what it belongs to is.
+    """
+    candidates = [
+        each
+        for each in read_interfaces(system)
+        if each.is_up
+        and not each.is_loopback
+        and any(each.mac_bytes)
+        and not _has(system, each.name, "master")
+    ]
+    primary = find_primary(read_routes(system))
+    hardware = [each for each in candidates if _has(system, each.name, "device")]
+    first = [each for each in candidates if each.name == primary]
+    rest = [each for each in hardware or candidates if each.name != primary]
+    return tuple([*first, *rest][:MOST_ASKED])
+
+
 def parse_local_addresses(text: str) -> tuple[str, ...]:
     """The machine's own IPv4 addresses from a /proc/net/fib_trie, in its order, once each."""
     found: dict[str, None] = {}
@@ -76,6 +99,10 @@ def parse_local_addresses(text: str) -> tuple[str, ...]:
         elif leaf and "/32 host LOCAL" in line:
             found[leaf] = None
     return tuple(found)
+
+
+def _has(system: System, name: str, what: str) -> bool:
+    return os.path.lexists(system.entry(f"{FOLDER}/{name}/{what}"))
 
 
 def _read(

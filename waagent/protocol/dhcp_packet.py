@@ -11,6 +11,7 @@ from typing import Optional
 
 from waagent.core.errors import DocumentError
 from waagent.core.records import dataclass
+from waagent.guest.leases import server_address
 
 COOKIE = bytes((0x63, 0x82, 0x53, 0x63))
 MAX_BYTES = 65_535  # a UDP datagram has no more
@@ -72,12 +73,18 @@ def parse_offer(data: bytes) -> DhcpOffer:
         is_routes = code in (_ROUTES, _PRIVATE_ROUTES)
         # A long list of routes is split over several options (RFC 3396); else the last counts.
         options[code] = options.get(code, b"") + value if is_routes else value
+    endpoint = _parse_address(options.get(_ENDPOINT), "Endpoint", notes)
+    if endpoint is not None and server_address(options[_ENDPOINT]) is None:
+        notes.append(f"Endpoint {endpoint} is no address of a server")
+        endpoint = None
+    gateway = _parse_address(options.get(_ROUTER), "Default Gateway", notes)
+    standard = _parse_routes(options, _ROUTES, notes)
     return DhcpOffer(
         transaction_id=data[_TRANSACTION],
         mac=data[_MAC],
-        endpoint=_parse_address(options.get(_ENDPOINT), "Endpoint", notes),
-        gateway=_parse_address(options.get(_ROUTER), "Default Gateway", notes),
-        routes=_parse_routes(options, notes),
+        endpoint=endpoint,
+        gateway=gateway if standard is None else None,
+        routes=standard or _parse_routes(options, _PRIVATE_ROUTES, notes) or (),
         notes=tuple(notes),
     )
 
@@ -106,16 +113,14 @@ def _parse_address(value: Optional[bytes], name: str, notes: list[str]) -> Optio
     return str(ipaddress.IPv4Address(value))
 
 
-def _parse_routes(options: dict[int, bytes], notes: list[str]) -> tuple[Route, ...]:
-    """Azure sends option 249; a relay in between may speak the standard 121 instead."""
-    for code in (_PRIVATE_ROUTES, _ROUTES):
-        if code not in options:
-            continue
-        routes = _read_routes(options[code])
-        if routes is not None:
-            return routes
+def _parse_routes(
+    options: dict[int, bytes], code: int, notes: list[str]
+) -> Optional[tuple[Route, ...]]:
+    """``None`` where there are none. Whoever has option 121 ignores 3 and 249 (RFC 3442)."""
+    routes = _read_routes(options[code]) if options.get(code) else None
+    if routes is None and code in options:
         notes.append("Unable to parse routes")
-    return ()
+    return routes
 
 
 def _read_routes(value: bytes) -> Optional[tuple[Route, ...]]:

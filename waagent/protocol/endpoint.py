@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import secrets
 from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
-from waagent.core import sockets
 from waagent.core.context import Context
-from waagent.core.errors import AgentError, DocumentError, GuestError, describe, is_disk_trouble
+from waagent.core.dhcp_socket import open_dhcp_socket
+from waagent.core.errors import AgentError, describe, is_disk_trouble
 from waagent.core.http import Transport
-from waagent.guest import dhcp, interfaces, routes
+from waagent.guest import dhcp, routes
 from waagent.guest.profile import Profile
-from waagent.protocol.dhcp_packet import DhcpOffer, parse_offer, render_discover
+from waagent.protocol.dhcp_request import Answer, DhcpError, DhcpRequest, OpenChannel
 from waagent.protocol.disk_trouble import report_disk_trouble
 from waagent.protocol.documents.versions import parse_versions
 from waagent.protocol.errors import EndpointNotFound
@@ -34,24 +33,23 @@ T = TypeVar("T")
 
 DETECTION_TRIES = 360
 DETECTION_PAUSE_S = 10.0
-DHCP_PAUSES_S = (0.0, 10.0, 30.0, 60.0, 60.0)
-DHCP_ANSWER_S = 10.0
 DHCP = "dhcp"
-
-
-class DhcpError(GuestError):
-    """No DHCP server answered with what we need."""
-
-    label = "DhcpError"
 
 
 class Detection:
     """Searches until a wire server answers that speaks our version."""
 
-    def __init__(self, context: Context, profile: Profile, transport: Transport) -> None:
+    def __init__(
+        self,
+        context: Context,
+        profile: Profile,
+        transport: Transport,
+        open_channel: OpenChannel = open_dhcp_socket,
+    ) -> None:
         self._context = context
         self._profile = profile
         self._transport = transport
+        self._open_channel = open_channel
         self._skips_leases = False
         self._keys = TransportKeys(context.paths, context.system.clock)
         self._wire: Optional[Wire] = None
@@ -171,53 +169,32 @@ class Detection:
         return found
 
     def _by_dhcp(self) -> str:
-        interface = interfaces.find_primary_interface(self._context.system)
-        if interface is None or not interface.mac_bytes:
-            raise DhcpError(
-                "cannot ask DHCP for the wire server: there is no Ethernet interface that is up"
-            )
-        offer = ask_dhcp(self._context, interface.name, interface.mac_bytes)
-        self._configure_routes(offer)
-        if offer.endpoint is None:
-            raise EndpointNotFound("WireProtocol endpoint is None")
-        return offer.endpoint
+        """What DHCP says; else the known address, where any route leads there.
 
-    def _configure_routes(self, offer: DhcpOffer) -> None:
-        system = self._context.system
+        A guest with a static address may be on a network whose DHCP we cannot hear.
+        """
+        try:
+            answer = DhcpRequest(self._context, self._open_channel).run()
+            if answer is None:
+                return KNOWN_ENDPOINT
+            self._configure_routes(answer)
+            if answer.offer.endpoint is not None:
+                return answer.offer.endpoint
+            raise EndpointNotFound("WireProtocol endpoint is None")
+        except (DhcpError, EndpointNotFound) as error:
+            system, stop = self._context.system, self._context.stop
+            if stop.is_set() or not routes.leads_to(routes.read_routes(system), KNOWN_ENDPOINT):
+                raise
+            log.warning("Trying the known wire server %s: %s", KNOWN_ENDPOINT, describe(error))
+            return KNOWN_ENDPOINT
+
+    def _configure_routes(self, answer: Answer) -> None:
+        system, offer, device = self._context.system, answer.offer, answer.device
         log.info("Configure routes")
         log.info("Gateway:%s", offer.gateway)
         log.info("Routes:%s", [f"{route.network} via {route.gateway}" for route in offer.routes])
-        if offer.gateway and not routes.has_default(routes.read_routes(system)):
-            routes.ensure_route(system, ipaddress.IPv4Network("0.0.0.0/0"), offer.gateway)
+        if offer.gateway:
+            routes.ensure_route(system, ipaddress.IPv4Network("0.0.0.0/0"), offer.gateway, device)
         for route in offer.routes:
-            routes.ensure_route(system, ipaddress.IPv4Network(route.network), route.gateway)
-
-
-def ask_dhcp(context: Context, device: str, mac: bytes) -> DhcpOffer:
-    """Broadcast a DISCOVER and read the OFFER, five times with growing pauses (DAEMON 6.5)."""
-    clock = context.system.clock
-    packet_id = secrets.token_bytes(4)
-    log.info("Send dhcp request")
-    for attempt, pause_s in enumerate(DHCP_PAUSES_S):
-        if pause_s and clock.wait(context.stop, pause_s):
-            break
-        packet = render_discover(mac, packet_id, broadcast=attempt > 0)
-        try:
-            reply = sockets.exchange_dhcp(
-                packet, packet_id, device=device, timeout_s=DHCP_ANSWER_S, clock=clock
-            )
-            if reply is None:
-                raise DhcpError(f"no DHCP server answered within {DHCP_ANSWER_S:g} s")
-            return _checked(reply, packet_id, mac)
-        except (AgentError, OSError) as error:
-            log.warning("Failed to send DHCP request: %s", describe(error))
-    raise DhcpError("Failed to receive dhcp response.")
-
-
-def _checked(reply: bytes, packet_id: bytes, mac: bytes) -> DhcpOffer:
-    offer = parse_offer(reply)
-    if offer.transaction_id != packet_id or offer.mac != mac:
-        raise DocumentError("cannot use the DHCP response: it answers somebody else")
-    for note in offer.notes:
-        log.error("%s", note)
-    return offer
+            network = ipaddress.IPv4Network(route.network)
+            routes.ensure_route(system, network, route.gateway, device)
