@@ -92,6 +92,7 @@ def tell(lab: Lab, distro: Distro) -> Iterator[Finding]:
             ("the extension ran", story.sees_extension),
             ("ssh obeys each verb", story.sees_verbs),
             ("the agent restarts as its service", story.sees_restart),
+            ("-register-service stops and starts it", story.sees_register),
             ("no request broke the protocol", story.sees_protocol),
         )
         yield from look_at(looks, ContainerFailed, AssertionError)
@@ -197,6 +198,16 @@ class _Story:
         self._machine.fabric.await_status(since=count)
         same = self._container.must("stat", "-c", "%Y", f"{LIB}/provisioned") == marker
         return done.code == 0 and same, f"{before}, then {self._daemon()}; not provisioned again"
+
+    def sees_register(self) -> tuple[bool, str]:
+        before = self._daemon()
+        done = self._container.run(AGENT, "-register-service", within_s=180.0)
+        self._container.await_that(
+            "another daemon runs", lambda: self._daemon() not in ("", before), 30.0
+        )
+        said = [f"{verb} WALinuxAgent service" for verb in ("Register", "Stop", "Start")]
+        good = done.code == 0 and done.output.splitlines()[-3:] == said
+        return good, f"{before}, then {self._daemon()}; {done.said}"
 
     def sees_protocol(self) -> tuple[bool, str]:
         violations = self._machine.fabric.violations

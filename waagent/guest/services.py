@@ -6,12 +6,14 @@ import enum
 import logging
 import re
 
+from waagent.core import files
 from waagent.core.errors import CommandTimedOut
 from waagent.core.system import System
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 60.0
+LIMIT = 4096
 
 
 class Init(enum.Enum):
@@ -27,6 +29,8 @@ def init_of(system: System) -> Init:
     """The init system that runs now (for systemd: sd_booted(3))."""
     if system.path("/run/systemd/system").is_dir():
         return Init.SYSTEMD
+    if (files.read_if_there(system.path("/proc/1/comm"), limit=LIMIT) or "").strip() == "systemd":
+        return Init.NONE  # that of the machine on which an image is made, in this chroot
     if system.has_command("rc-service"):
         return Init.OPENRC
     return Init.SYSV if system.has_command("service") else Init.NONE

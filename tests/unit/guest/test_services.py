@@ -28,6 +28,17 @@ def test_other_init_systems_are_recognised_by_their_program(
     assert services.init_of(guest.system) is expected
 
 
+def test_init_system_of_another_machine_is_not_taken_for_that_of_an_image(tmp_path: Path) -> None:
+    """In a chroot /proc shows the builder's systemd; a service started there would run on it."""
+    files = {"/proc/1/comm": "systemd\n"}
+    commands: dict[Argv, Answers] = {("service",): ok(), ("update-rc.d",): ok()}
+    guest = Machine(files=files, commands=commands).boot(tmp_path)
+    assert services.init_of(guest.system) is Init.NONE
+    assert not services.start(guest.system, "x")
+    assert services.register(guest.system, "x")
+    assert [command[0] for command in guest.ran] == ["update-rc.d", "update-rc.d"]
+
+
 def test_service_is_refreshed_without_waiting_for_the_boot_on_systemd(tmp_path: Path) -> None:
     commands = {("systemctl", "is-failed"): fails(1), ("systemctl",): ok()}
     guest = Machine(folders=SYSTEMD, commands=commands).boot(tmp_path)
