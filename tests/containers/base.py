@@ -88,6 +88,6 @@ def _change(root: Path, script: str, log: Path) -> None:
     words = (*NSPAWN, "--as-pid2", "--resolv-conf=copy-host", *VARIABLES, "-D", str(root))
     group = Group()
     try:
-        run(*group.command('exec "$@"', *words, "/bin/sh", "-euc", script), log=log)
+        run(*group.command('"$@"', *words, "/bin/sh", "-euc", script), log=log)
     finally:
         group.remove()

@@ -185,7 +185,7 @@ class Container:
             f"--capability={CAPABILITIES}",
             *(f"--bind-ro={here}:{there}" for here, there in self._binds.items()),
         ]
-        script = BOOT + 'exec "$@" ' + ("--boot" if not self._init else shlex.join(self._init))
+        script = BOOT + '"$@" ' + ("--boot" if not self._init else shlex.join(self._init))
         words = (str(place), f"{layer}:{self._base}", self._prepare, *spawn)
         with (self._folder / "console").open("wb") as console:
             self._process = subprocess.Popen(
@@ -214,7 +214,7 @@ def _find_first(pid: int) -> Optional[int]:
     """The process below nspawn that is number 1 in a namespace of processes, and no nspawn more."""
     for child in _children(pid):
         numbers = _field(child, "NSpid").split()
-        if len(numbers) > 1 and numbers[-1] == "1":
+        if len(numbers) > 2 and numbers[-1] == "1":  # ours, the view's, its own
             return child if b"nspawn" not in _command(child) else None
         below = _find_first(child)
         if below:

@@ -95,7 +95,7 @@ def _is_loss(line: str) -> bool:
 
     IPv6 is not published; and a line of the link without LOWER_UP has no carrier.
     """
-    if "inet6" in line or "fe80:" in line:
+    if "inet6" in line or "::" in line or "fe80:" in line:
         return False
     is_link = re.match(r"(?:Deleted )?\d+: \S+: <", line) is not None
     flags = re.search(r"<([^>]*)>", line)

@@ -11,7 +11,11 @@ import os
 import subprocess
 import uuid
 
-ALONE = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private")
+# The init of a container outlives a killed nspawn, but no namespace of processes that ends.
+ALONE = (
+    *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"),
+    *("--pid", "--fork", "--kill-child", "--mount-proc"),
+)
 NSPAWN = (
     *("systemd-nspawn", "-q", "--register=no", "--keep-unit", "--pipe", "--link-journal=no"),
     *("--timezone=off",),

@@ -1,8 +1,6 @@
-"""The host name: read it, set it, and have the DHCP server learn it.
+"""The host name: read it, set it, write it where DHCP clients look, and record what is published.
 
-Publishing never takes the network down. Each network manager is asked, in its own way, to say
-the name again; where nothing manages the link nothing is done (architecture, issue of users'
-first pain). Source: spec DAEMON 7.2, 7.3.
+How the DHCP server learns it is in `publishing`. Source: spec DAEMON 7.2, 7.3.
 """
 
 from __future__ import annotations
@@ -18,20 +16,24 @@ from waagent.core.errors import CommandFailed, CommandTimedOut, GuestError
 from waagent.core.system import System
 from waagent.guest import selinux
 from waagent.guest.dhcp import NetworkDaemon, find_network_daemon
-from waagent.guest.interfaces import Interface, find_primary_interface
+from waagent.guest.interfaces import find_primary_interface
 from waagent.guest.profile import HostnameWriter, Profile
+from waagent.guest.publishing import Exchange, tell_name
 
 log = logging.getLogger(__name__)
 
 KERNEL = "/proc/sys/kernel/hostname"
 FILE = "/etc/hostname"
+FILE_OF_SUSE = "/etc/HOSTNAME"  # a link to the other since SUSE 12
 CLOUD_INIT = "/var/lib/cloud/data/set-hostname"
 DHCLIENT_CONFS = ("/etc/dhcp/dhclient.conf", "/etc/dhcp3/dhclient.conf", "/etc/dhclient.conf")
+IFCFG_FOLDER = "/etc/sysconfig/network-scripts"
 WICKED_CONF = "/etc/sysconfig/network/dhcp"
 TIMEOUT_S = 30.0
 LONGEST = 4096  # /proc/sys refuses to be read with a large buffer
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _AUTOMATIC = re.compile(r"^\s*send\s+host-name\b.*(<hostname>|gethostname.*[(),])", re.MULTILINE)
+_IFCFG_KEY = "DHCP_HOSTNAME"
 _WICKED_KEY = "DHCLIENT_HOSTNAME_OPTION"
 
 
@@ -50,10 +52,13 @@ def set_hostname(system: System, profile: Profile, name: str) -> None:
         _set_kernel(system, name)
 
 
-def publish_hostname(system: System, name: str, *, record: Path) -> Optional[NetworkDaemon]:
-    """Have the DHCP server learn the name, and record it; what was asked to say it, if anything.
+def publish_hostname(
+    system: System, name: str, *, record: Path, exchange: Optional[Exchange] = None
+) -> Optional[NetworkDaemon]:
+    """Have the DHCP server learn the name, and record it; what manages the link, if anything.
 
-    The record is written last: a start that finds another name there publishes again.
+    The link keeps its address. The record is written last, and also when no server could be told:
+    whatever manages the link says the name when it starts next.
     """
     _refuse_bad(name)
     interface = find_primary_interface(system)
@@ -61,13 +66,11 @@ def publish_hostname(system: System, name: str, *, record: Path) -> Optional[Net
     configure_dhcp_name(system, name)
     if interface is None or manager is None:
         log.info("Nothing manages the network, so nothing has to be told the host name")
-    elif manager in AT_NEXT_START:
-        log.info("%s says the host name at its next start", manager.value)
-    elif not _RENEWALS[manager](system, interface):
+    elif not tell_name(system, interface, manager, name, exchange=exchange):
         log.warning(
-            "Cannot have %s renew the lease of %s: the host name is published at its next renewal",
-            manager.value,
+            "The DHCP server learns the host name of %s when %s starts next",
             interface.name,
+            manager.value,
         )
     files.write(record, name)
     return manager
@@ -79,6 +82,9 @@ def configure_dhcp_name(system: System, name: str) -> bool:
     Files that already send whatever the machine is called stay as they are.
     """
     changed = [_configure_dhclient(system, path, name) for path in DHCLIENT_CONFS]
+    interface = find_primary_interface(system)
+    if interface is not None:
+        changed.append(_configure_ifcfg(system, interface.name, name))
     return any([*changed, _configure_wicked(system, name)])
 
 
@@ -137,11 +143,13 @@ def _by_hostnamectl(system: System, name: str) -> bool:
 
 
 def _by_file(system: System, name: str) -> bool:
-    path = system.path(FILE)
+    path, old = system.path(FILE), system.path(FILE_OF_SUSE)
     if path.exists():
         selinux.rewrite(path, f"{name}\n")
     else:
         files.write(path, f"{name}\n")
+    if old.is_file() and not old.is_symlink():
+        selinux.rewrite(old, f"{name}\n")
     return True
 
 
@@ -179,6 +187,21 @@ def _configure_dhclient(system: System, path_text: str, name: str) -> bool:
     return True
 
 
+def _configure_ifcfg(system: System, interface: str, name: str) -> bool:
+    """RHEL's file of an interface, where there still is one (spec DAEMON 7.3)."""
+    path = system.path(f"{IFCFG_FOLDER}/ifcfg-{interface}")
+    text = files.read_if_there(path)
+    if text is None:
+        return False
+    line = f"{_IFCFG_KEY}={name}"
+    kept = [old for old in text.splitlines() if not old.startswith(f"{_IFCFG_KEY}=")]
+    edited = "\n".join([*kept, line]) + "\n"
+    if line in text.splitlines() and len(kept) + 1 == len(text.splitlines()):
+        return False
+    selinux.rewrite(path, edited)
+    return True
+
+
 def _configure_wicked(system: System, name: str) -> bool:
     path = system.path(WICKED_CONF)
     text = files.read_if_there(path)
@@ -199,38 +222,3 @@ def _configure_wicked(system: System, name: str) -> bool:
         lines.append(line)
     selinux.rewrite(path, "\n".join(lines) + "\n")
     return True
-
-
-def _by_networkctl(system: System, interface: Interface) -> bool:
-    return _asked(system, "networkctl", "renew", interface.name)
-
-
-def _by_nmcli(system: System, interface: Interface) -> bool:
-    return _asked(system, "nmcli", "device", "reapply", interface.name)
-
-
-def _by_wicked(system: System, interface: Interface) -> bool:
-    return _asked(system, "ifup", interface.name)  # of an interface that is up: no interruption
-
-
-def _by_dhcpcd(system: System, interface: Interface) -> bool:
-    return _asked(system, "dhcpcd", "--rebind", interface.name)
-
-
-# Their name is fixed when they start, and starting them anew costs the address.
-AT_NEXT_START = frozenset({NetworkDaemon.DHCLIENT, NetworkDaemon.UDHCPC})
-_RENEWALS: dict[NetworkDaemon, Callable[[System, Interface], bool]] = {
-    NetworkDaemon.NETWORKD: _by_networkctl,
-    NetworkDaemon.NETWORK_MANAGER: _by_nmcli,
-    NetworkDaemon.WICKED: _by_wicked,
-    NetworkDaemon.DHCPCD: _by_dhcpcd,
-}
-
-
-def _asked(system: System, *argv: str) -> bool:
-    try:
-        result = system.run(*argv, timeout_s=TIMEOUT_S)
-    except CommandTimedOut as error:
-        log.warning("Cannot wait any longer: %s", error)
-        return False
-    return result.ok

@@ -14,6 +14,13 @@ from waagent.guest.dhcp import NetworkDaemon
 
 KERNEL = {"/proc/sys/kernel/hostname": "old-name\n", "/etc/hostname": "old-name\n"}
 ROUTES = {"/proc/net/route": routes(("eth0", "00000000", "0100000A", "0003", 0, "00000000"))}
+ADDRESS = {
+    "/proc/net/route": routes(
+        ("eth0", "00000000", "0100000A", "0003", 0, "00000000"),
+        ("eth0", "0000000A", "00000000", "0001", 0, "00FFFFFF"),
+    ),
+    "/proc/net/fib_trie": "Local:\n  |-- 10.0.0.4\n    /32 host LOCAL\n",
+}
 RECORD = "/var/lib/waagent/published_hostname"
 DHCLIENT = "/etc/dhcp/dhclient.conf"
 WICKED = "/etc/sysconfig/network/dhcp"
@@ -75,45 +82,18 @@ def managed(tmp_path: Path, files: dict[str, str], commands: dict[Argv, Answers]
     return Machine(files=every, folders=["/var/lib/waagent"], commands=commands).boot(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("files", "argv", "expected"),
-    [
-        (
-            {"/run/systemd/netif/links/2": "ADMIN_STATE=configured\n"},
-            ("networkctl", "renew", "eth0"),
-            NetworkDaemon.NETWORKD,
-        ),
-        (
-            {"/run/NetworkManager/devices/2": "managed=true\n"},
-            ("nmcli", "device", "reapply", "eth0"),
-            NetworkDaemon.NETWORK_MANAGER,
-        ),
-        (
-            {"/run/wicked/leaseinfo.eth0.dhcp.ipv4": ""},
-            ("ifup", "eth0"),
-            NetworkDaemon.WICKED,
-        ),
-        (
-            {"/proc/9/comm": "dhcpcd\n", "/proc/9/cmdline": "dhcpcd\0"},
-            ("dhcpcd", "--rebind", "eth0"),
-            NetworkDaemon.DHCPCD,
-        ),
-    ],
-)
-def test_name_is_published_by_what_manages_the_link_in_its_own_way(
-    tmp_path: Path, files: dict[str, str], argv: Argv, expected: NetworkDaemon
+def test_name_is_recorded_when_no_server_could_be_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    guest = managed(tmp_path, files, {argv: ok()})
-    assert publish(guest) is expected
-    assert guest.ran == [argv]
+    files = {
+        "/run/systemd/netif/links/2": "ADMIN_STATE=configured\n",
+        "/run/systemd/netif/leases/2": "ADDRESS=10.0.0.4\nSERVER_ADDRESS=168.63.129.16\n",
+        **ADDRESS,
+    }
+    guest = managed(tmp_path, files, {})
+    assert publish(guest) is NetworkDaemon.NETWORKD
     assert guest.file(RECORD) == "vm-7"
-
-
-def test_name_is_recorded_when_the_manager_cannot_renew(tmp_path: Path) -> None:
-    files = {"/run/systemd/netif/links/2": "ADMIN_STATE=configured\n"}
-    guest = managed(tmp_path, files, {("networkctl",): times_out()})
-    publish(guest)
-    assert guest.file(RECORD) == "vm-7"
+    assert "learns the host name of eth0 when systemd-networkd starts next" in caplog.text
 
 
 def test_name_changes_nothing_where_nothing_manages_the_network(tmp_path: Path) -> None:
@@ -129,7 +109,7 @@ def test_name_is_recorded_on_a_guest_without_a_network(tmp_path: Path) -> None:
     assert guest.file(RECORD) == "vm-7"
 
 
-def test_dhclient_is_told_the_name_and_not_restarted(tmp_path: Path) -> None:
+def test_dhclient_is_written_the_name_and_not_restarted(tmp_path: Path) -> None:
     files = {
         "/proc/9/comm": "dhclient\n",
         "/proc/9/cmdline": "dhclient\0-4\0eth0\0",
@@ -141,6 +121,36 @@ def test_dhclient_is_told_the_name_and_not_restarted(tmp_path: Path) -> None:
         'timeout 300;\n\nrequest subnet-mask;\nsend host-name "vm-7";\n'
     )
     assert guest.ran == []
+
+
+IFCFG = "/etc/sysconfig/network-scripts/ifcfg-eth0"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("DEVICE=eth0\n", "DEVICE=eth0\nDHCP_HOSTNAME=vm-7\n"),
+        ("DHCP_HOSTNAME=old\nDEVICE=eth0\n", "DEVICE=eth0\nDHCP_HOSTNAME=vm-7\n"),
+        ("DHCP_HOSTNAME=vm-7\nDEVICE=eth0\n", "DHCP_HOSTNAME=vm-7\nDEVICE=eth0\n"),
+        ("#DHCP_HOSTNAME=x", "#DHCP_HOSTNAME=x\nDHCP_HOSTNAME=vm-7\n"),
+    ],
+)
+def test_interface_file_of_rhel_gets_the_name(tmp_path: Path, before: str, after: str) -> None:
+    guest = managed(tmp_path, {IFCFG: before}, {})
+    assert hostname.configure_dhcp_name(guest.system, "vm-7") is (before != after)
+    assert guest.file(IFCFG) == after
+
+
+def test_interface_file_of_rhel_is_not_made_where_there_is_none(tmp_path: Path) -> None:
+    guest = managed(tmp_path, {}, {})
+    assert not hostname.configure_dhcp_name(guest.system, "vm-7")
+    assert not guest.path(IFCFG).exists()
+
+
+def test_old_file_of_suse_is_written_where_it_is_no_link(tmp_path: Path) -> None:
+    guest = Machine(files={**KERNEL, "/etc/HOSTNAME": "old-name\n"}).boot(tmp_path)
+    hostname.set_hostname(guest.system, guest.profile, "vm-7")
+    assert guest.file("/etc/HOSTNAME") == guest.file("/etc/hostname") == "vm-7\n"
 
 
 @pytest.mark.parametrize(
