@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[3]
+CHECKS = tuple(f"deprovision_inside{part}.py" for part in ("", "_terminal", "_faults"))
 SANDBOX = """
 set -e
 mount -t tmpfs tmpfs {place}
@@ -33,7 +34,7 @@ exit 0
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("checks", ["deprovision_inside.py", "deprovision_inside_terminal.py"])
+@pytest.mark.parametrize("checks", CHECKS)
 def test_deprovision_works_with_the_real_programs(tmp_path: Path, checks: str) -> None:
     inner = (
         f"cd {shlex.quote(str(PROJECT))} && exec {shlex.quote(sys.executable)} -m pytest -q"
