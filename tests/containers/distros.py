@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
-from tests.containers.base import Base
+from tests.containers.debian import Debian
 from tests.containers.container import SOURCE, Container, Text
 from tests.containers.lab import Lab
 from tests.containers.segment import cable_to
@@ -78,7 +78,7 @@ class Distro:
     """A system to be proven; `init` is its first process, `expected` what is to be found there."""
 
     title: str
-    base: Base
+    base: Debian
     family: str
     service: str
     expected: str

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.containers.base import Base
+from tests.containers.debian import Debian
 from tests.containers.container import Container
 from tests.demo.namespaces import NetworkNamespace
 
-BOOKWORM = Base()
+BOOKWORM = Debian()
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Lab:
     cache: Path
 
     def container(
-        self, network: NetworkNamespace, *, base: Base = BOOKWORM, **facts: Any
+        self, network: NetworkNamespace, *, base: Debian = BOOKWORM, **facts: Any
     ) -> Container:
         """A container over a base, not yet booted; the rest goes to `Container`."""
         return Container(base.ensure(self.cache), network, **facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.containers.base import Base
+from tests.containers.debian import Debian
 from tests.containers.distros import GENERALIZED, IFUPDOWN, PLAIN, SYSTEMD, Distro
 from tests.containers.first_boot import tell
 from tests.containers.lab import Lab
@@ -12,7 +12,7 @@ from tests.support.findings import Finding
 
 DISTRO = Distro(
     "Debian 11",
-    Base("bullseye", (*PLAIN, *SYSTEMD, "ifupdown", "isc-dhcp-client"), GENERALIZED),
+    Debian("bullseye", (*PLAIN, *SYSTEMD, "ifupdown", "isc-dhcp-client"), GENERALIZED),
     family="debian",
     service="walinuxagent",
     expected="systemd, dhclient",

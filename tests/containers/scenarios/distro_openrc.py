@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.containers.base import Base
+from tests.containers.debian import Debian
 from tests.containers.distros import GENERALIZED, PLAIN, Distro
 from tests.containers.first_boot import tell
 from tests.containers.lab import Lab
@@ -15,7 +15,7 @@ INIT = ("openrc", "sysvinit-core", "initscripts", "dhcpcd")
 DHCPCD = "nodev\nhostname\npersistent\noption classless_static_routes\n"
 DISTRO = Distro(
     "OpenRC",
-    Base("trixie", (*PLAIN, *INIT), GENERALIZED),
+    Debian("trixie", (*PLAIN, *INIT), GENERALIZED),
     family="alpine",
     service="waagent",
     expected="openrc, dhcpcd",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.containers.base import Base
+from tests.containers.debian import Debian
 from tests.containers.distros import GENERALIZED, IFUPDOWN, PLAIN, Distro
 from tests.containers.first_boot import tell
 from tests.containers.lab import Lab
@@ -17,7 +17,7 @@ DEVUAN = (
 )
 DISTRO = Distro(
     "System V init",
-    Base("bookworm", (*PLAIN, *INIT), GENERALIZED),
+    Debian("bookworm", (*PLAIN, *INIT), GENERALIZED),
     family="devuan",
     service="walinuxagent",
     expected="sysv, dhclient",

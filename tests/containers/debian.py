@@ -47,7 +47,7 @@ mkdir -p /var/lib/waagent /opt/waagent
 
 
 @dataclass(frozen=True)
-class Base:
+class Debian:
     """A suite of Debian with some packages."""
 
     suite: str = "bookworm"
@@ -64,7 +64,7 @@ class Base:
         return folder / "root"
 
 
-def _make(folder: Path, base: Base) -> None:
+def _make(folder: Path, base: Debian) -> None:
     """Build beside the place, and move there when it is whole."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     print(f"Making Debian {base.suite} for containers from its packages", flush=True)
