@@ -18,8 +18,10 @@ from waagent.resourcedisk.ntfs import NtfsError, find_strangers
 
 BLKID_WITHIN_S = 60.0
 NOTHING_FOUND = 2
-SAMPLES = 64
-SAMPLE = 64 * 1024
+EDGE = 1024 * 1024
+SAMPLES = 1024
+SAMPLE = 4096
+"""What is blank is read whole at both ends, and in so many places between."""
 MAX_PARTITIONS = 8
 """More than the platform ever makes: what is on a disk that has more is not looked at."""
 
@@ -140,11 +142,10 @@ def _probe(system: System, node: str, where: tuple[str, ...]) -> Content:
 
 def _with_blankness(content: Content, descriptor: int, start: int, end: int) -> Content:
     """Whether there are only zeros: at the start, at the end, and in many places between."""
-    last = max(start, end - SAMPLE)
     step = max(SAMPLE, (end - start) // SAMPLES)
-    places = {*range(start, min(start + tables.HEAD, end), SAMPLE), *range(start, end, step), last}
-    for at in sorted(places):
-        piece = _read(descriptor, at, min(SAMPLE, end - at))
+    places = [(at, SAMPLE) for at in range(start, end, step)]
+    for at, length in [(start, EDGE), (max(start, end - EDGE), EDGE), *places]:
+        piece = _read(descriptor, at, min(length, end - at))
         if piece != bytes(len(piece)):
             return content
     return Content(content.kind, content.label, content.uuid, is_blank=True)

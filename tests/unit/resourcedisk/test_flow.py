@@ -24,7 +24,7 @@ from tests.unit.resourcedisk.world import FORMAT, GEN2, POINT, SWAP, WHOLE, Worl
 from waagent.resourcedisk.mounting import README
 
 MOUNTED = "Resource disk /dev/sdb is mounted at /mnt/resource with ext4"
-PLATFORMS_GPT = gpt(Part(1, 34 * 512, 8192, RESERVED), Part(2, MIB, 62 * MIB, BASIC_DATA))
+PLATFORMS_GPT = gpt(Part(1, 34 * 512, 8192, RESERVED), Part(2, MIB, WHOLE.size, BASIC_DATA))
 EXT4 = "TYPE=ext4\nUUID=of-somebody\n"
 
 

@@ -96,9 +96,9 @@ def test_swap_file_is_nobodys_to_read_from_its_creation(tmp_path: Path) -> None:
     def look(argv: Argv, _: bytes) -> None:
         modes.append(world.guest.mode(argv[-1]))
 
+    world = world_with(tmp_path, filesystem="btrfs", commands={("chattr", "+C"): ok(do=look)})
     before = os.umask(0)
     try:
-        world = world_with(tmp_path, filesystem="btrfs", commands={("chattr", "+C"): ok(do=look)})
         world.prepare()
     finally:
         os.umask(before)

@@ -23,8 +23,8 @@ from waagent.resourcedisk.flow import prepare
 
 GEN1 = Disk("sdb", IDE.format(0, 1), "3:0:1:0", partitions=(1,))
 GEN2 = Disk("sdb", SCSI.format("a"), "0:0:0:1", partitions=(1,))
-SIZE = 64 * MIB
-WHOLE = Part(1, MIB, 62 * MIB)
+SIZE = 16 * MIB
+WHOLE = Part(1, MIB, 14 * MIB)
 POINT = "/mnt/resource"
 OS_DISK = "20 1 8:99 / / rw - ext4 /dev/sda1 rw\n"
 SWAPS = "Filename\tType\tSize\tUsed\tPriority\n"

@@ -1,0 +1,1 @@
+"""The resource disk with real disks, file systems and swap."""
