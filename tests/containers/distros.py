@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
-from tests.containers.debian import Debian
 from tests.containers.container import SOURCE, Container, Text
+from tests.containers.debian import Debian
 from tests.containers.lab import Lab
 from tests.containers.segment import cable_to
 from tests.demo.azure import Azure, colons, render_hosts

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.containers.debian import Debian
 from tests.containers.container import Container
+from tests.containers.debian import Debian
 from tests.demo.namespaces import NetworkNamespace
 
 BOOKWORM = Debian()
