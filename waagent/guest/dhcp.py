@@ -15,7 +15,6 @@ from typing import Optional
 from waagent.core import files
 from waagent.core.errors import GuestError
 from waagent.core.system import System
-from waagent.guest import services
 from waagent.guest.interfaces import Interface
 from waagent.guest.leases import parse_assignments, parse_dhclient, parse_packet
 from waagent.guest.processes import find_processes
@@ -49,11 +48,6 @@ def find_pids(system: System, client: DhcpClient) -> tuple[int, ...]:
         if pids:
             return pids
     return ()
-
-
-def restart(system: System, client: DhcpClient) -> bool:
-    """Restart the client's service; whether that worked. One without a service is left alone."""
-    return bool(client.service) and services.restart(system, client.service)
 
 
 def find_leased_endpoint(system: System, client: DhcpClient) -> Optional[str]:
@@ -91,10 +85,25 @@ def find_network_daemon(system: System, interface: Interface) -> Optional[Networ
         return NetworkDaemon.WICKED
     for manager in (NetworkDaemon.DHCPCD, NetworkDaemon.DHCLIENT, NetworkDaemon.UDHCPC):
         for process in find_processes(system, manager.value):
-            # dhcpcd without arguments manages every interface
-            if interface.name in process.argv or manager is NetworkDaemon.DHCPCD:
+            if _serves(manager, process.argv, interface.name):
                 return manager
     return None
+
+
+def _serves(manager: NetworkDaemon, argv: tuple[str, ...], interface: str) -> bool:
+    """Whether a client with that command line cares for an interface.
+
+    Without one, dhcpcd and dhclient take all there are, and udhcpc takes eth0. dhcpcd puts a title
+    in place of its command line: ``dhcpcd: eth0 [ip4]``, ``dhcpcd: [manager] [ip4]``.
+    """
+    words = " ".join(argv).split()
+    if interface in words or f"-i{interface}" in words:
+        return True
+    if manager is NetworkDaemon.UDHCPC:
+        return interface == "eth0" and not any(word.startswith("-i") for word in words)
+    if words[:1] == ["dhcpcd:"]:
+        return "[master]" in words or "[manager]" in words
+    return all(word.startswith("-") for word in words[1:])
 
 
 def _lease_sources(client: DhcpClient) -> tuple[LeaseFiles, ...]:

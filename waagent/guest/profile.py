@@ -32,15 +32,14 @@ class LeaseFiles:
 
 @dataclass(frozen=True)
 class DhcpClient:
-    """A DHCP client: its process, the service that runs it, if any, and its leases.
+    """A DHCP client: its process and its leases.
 
-    It is never stopped for a request of our own, as the existing agent does on some distributions
-    (spec DAEMON 10.3): a stopped client may give the address back, and ours needs no free port.
+    It is never restarted, and never stopped for a request of our own, as the existing agent does
+    on some distributions (spec DAEMON 10.3): a stopped client may give the address back.
     """
 
     process: str
     leases: tuple[LeaseFiles, ...] = ()
-    service: str = ""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,6 @@ DHCLIENT_REDHAT = DhcpClient(
 NETWORKD = DhcpClient(
     "systemd-networkd",
     (LeaseFiles(LeaseFormat.ASSIGNMENTS, ("/run/systemd/netif/leases/*",)),),
-    "systemd-networkd",
 )
 WICKED = DhcpClient(
     "wickedd-dhcp4",
@@ -55,7 +54,6 @@ WICKED = DhcpClient(
             ("/run/wicked/leaseinfo.*.dhcp.ipv4", "/var/lib/wicked/lease-*-dhcp-ipv4.xml"),
         ),
     ),
-    "wickedd-dhcp4",
 )
 NETWORK_MANAGER = DhcpClient(
     "NetworkManager",
@@ -65,12 +63,10 @@ NETWORK_MANAGER = DhcpClient(
             ("/var/lib/NetworkManager/internal-*.lease", "/run/NetworkManager/devices/*"),
         ),
     ),
-    "NetworkManager",
 )
 DHCPCD = DhcpClient(
     "dhcpcd",
     (LeaseFiles(LeaseFormat.PACKET, ("/var/lib/dhcpcd/*.lease", "/var/lib/dhcpcd5/*.lease")),),
-    "dhcpcd",
 )
 
 UDHCPC = DhcpClient("udhcpc")  # keeps no leases

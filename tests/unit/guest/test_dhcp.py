@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.machine import Machine
-from tests.support.runner import ok
 from waagent.guest import dhcp, processes
 from waagent.guest.dhcp import NetworkDaemon
 from waagent.guest.interfaces import read_interfaces
@@ -115,14 +114,6 @@ def test_interface_is_managed_by_what_says_so(
     assert dhcp.find_network_daemon(guest.system, eth0) is expected
 
 
-def test_client_without_a_service_is_not_restarted(tmp_path: Path) -> None:
-    systemd = ["/run/systemd/system"]
-    machine = Machine(folders=systemd, commands={("systemctl",): ok()})
-    guest = machine.boot(tmp_path)
-    assert not dhcp.restart(guest.system, guest.profile.dhcp)
-    assert guest.ran == []
-
-
 def test_wire_server_is_found_in_the_leases_of_a_client_that_nobody_expects_here(
     tmp_path: Path,
 ) -> None:
@@ -152,3 +143,29 @@ def test_pids_are_those_of_the_client_that_runs_when_the_expected_one_does_not(
         files.update(process(pid, name))
     guest = Machine("alpine-3.20", files=files).boot(tmp_path)
     assert dhcp.find_pids(guest.system, guest.profile.dhcp) == expected
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (("dhcpcd", "-q", "-b"), NetworkDaemon.DHCPCD),
+        (("dhcpcd", "eth1"), None),
+        (("dhcpcd: eth0 [ip4]",), NetworkDaemon.DHCPCD),
+        (("dhcpcd: eth1 [ip4]",), None),
+        (("dhcpcd: [manager] [ip4] [ip6]",), NetworkDaemon.DHCPCD),
+        (("dhcpcd: [network proxy] 10.0.0.4",), None),
+        (("dhclient",), NetworkDaemon.DHCLIENT),
+        (("dhclient", "-4", "-lf", "/run/x", "eth1"), None),
+        (("udhcpc",), NetworkDaemon.UDHCPC),
+        (("udhcpc", "-b", "-ieth0"), NetworkDaemon.UDHCPC),
+        (("udhcpc", "-i", "eth1"), None),
+    ],
+)
+def test_client_manages_the_interfaces_that_its_command_line_says(
+    tmp_path: Path, argv: tuple[str, ...], expected: object
+) -> None:
+    files = process(5, *argv)
+    files["/proc/5/comm"] = argv[0].partition(":")[0] + "\n"
+    guest = Machine(files=files).boot(tmp_path)
+    eth0 = read_interfaces(guest.system)[1]
+    assert dhcp.find_network_daemon(guest.system, eth0) is expected
