@@ -84,7 +84,7 @@ class LoopDisk:
                 at = os.lseek(stream.fileno(), stream.tell(), os.SEEK_DATA)
                 stream.seek(at)
                 piece = stream.read(4096)
-                if any(piece):
+                if piece != bytes(len(piece)):
                     digest.update(f"{at}".encode() + piece)
         return digest.hexdigest()
 

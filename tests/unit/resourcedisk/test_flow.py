@@ -446,3 +446,19 @@ def test_lib_dir_that_takes_nothing_costs_the_record_only(
     world.prepare()
     assert "Cannot remember what is done to the resource disk" in caplog.text
     assert MOUNTED in caplog.text
+
+
+@pytest.mark.parametrize("head", [PLATFORMS_GPT, b""], ids=["platform", "blank"])
+def test_start_after_a_failed_mkfs_goes_on_with_the_partition_that_was_made(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, head: bytes
+) -> None:
+    content = (ntfs(), "TYPE=ntfs\n") if head else (b"", "")
+    world = World(tmp_path, head, *content)
+    works = world.runner.answers[("mkfs.ext4",)]
+    world.runner.answers = {**world.runner.answers, ("mkfs.ext4",): fails(1, "power is gone")}
+    world.prepare()
+    world.runner.answers = {**world.runner.answers, ("mkfs.ext4",): works}
+    world.prepare()
+    assert world.changed == ["sfdisk", "mkfs.ext4", "mkfs.ext4"]
+    assert len(errors(caplog)) == 1
+    assert MOUNTED in caplog.text
