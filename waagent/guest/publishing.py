@@ -1,10 +1,8 @@
 """Having the DHCP server learn the host name, while the link keeps its address.
 
-NetworkManager can be told; it asks for its address again under the new name. The others know the
-name that they began with, and to start them anew, or to have networkd read its files anew, takes
-the address away (docs/containers.md). So the server is told by us, in the client's name: a
-DHCPREQUEST as the client sends it to extend its lease, with the name in it (RFC 2131 4.3.2).
-"""
+NetworkManager can be told. The others keep the name that they began with, or drop the address to
+learn another (docs/containers.md), so we tell the server in the client's name: by the DHCPREQUEST
+that extends its lease (RFC 2131 4.3.2). What clients read from files is not written here."""
 
 from __future__ import annotations
 
