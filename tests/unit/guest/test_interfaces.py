@@ -6,7 +6,9 @@ from pathlib import Path
 
 from tests.support.machine import ETH0, LOOPBACK, Link, Machine, routes
 from waagent.guest.interfaces import (
+    MOST_ASKED,
     Interface,
+    find_dhcp_interfaces,
     find_primary_interface,
     parse_local_addresses,
     read_interfaces,
@@ -88,3 +90,32 @@ def test_what_is_no_interface_is_left_out(tmp_path: Path) -> None:
 def test_local_addresses_are_told_once_each() -> None:
     assert parse_local_addresses(TRIE) == ("10.0.0.4", "10.0.1.7", "127.0.0.1")
     assert parse_local_addresses("/32 host LOCAL\n") == ()
+
+
+def test_dhcp_is_asked_on_the_primary_first_then_on_hardware(tmp_path: Path) -> None:
+    """Not on a bridge for containers, nor on the port that carries another interface."""
+    table = routes(("eth1", "00000000", "0100000A", "0003", 100, "00000000"))
+    docker = Link("docker0", index=5, mac="02:42:00:00:00:01")
+    port = Link("eth2", index=6, mac="00:0d:3a:00:00:02")
+    down = Link("eth3", index=7, mac="00:0d:3a:00:00:04", flags="0x1002")
+    files = {
+        "/proc/net/route": table,
+        **{f"/sys/class/net/{name}/device": "" for name in ("eth0", "eth1", "eth2", "eth3")},
+        "/sys/class/net/eth2/master": "",
+    }
+    links = [LOOPBACK, ETH0, ETH1, docker, port, down]
+    guest = Machine(files=files, links=links).boot(tmp_path)
+    assert [each.name for each in find_dhcp_interfaces(guest.system)] == ["eth1", "eth0"]
+
+
+def test_dhcp_is_asked_on_virtual_interfaces_where_there_is_no_hardware(tmp_path: Path) -> None:
+    nobody = Link("tun0", index=5, mac="00:00:00:00:00:00")
+    links = [LOOPBACK, ETH0, ETH1, INFINIBAND, nobody]
+    guest = Machine(links=links).boot(tmp_path)
+    assert [each.name for each in find_dhcp_interfaces(guest.system)] == ["eth0", "eth1"]
+
+
+def test_dhcp_is_asked_on_a_bounded_number_of_interfaces(tmp_path: Path) -> None:
+    links = [Link(f"eth{n}", index=n, mac=f"00:0d:3a:00:00:{n:02x}") for n in range(1, 20)]
+    guest = Machine(links=links).boot(tmp_path)
+    assert len(find_dhcp_interfaces(guest.system)) == MOST_ASKED

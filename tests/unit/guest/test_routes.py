@@ -6,15 +6,19 @@ import ipaddress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.machine import ROUTE_HEADER, Machine, routes
-from tests.support.runner import fails, ok
+from tests.support.runner import Answer, fails, missing, ok, times_out
 from waagent.guest.routes import (
+    MOST_ROUTES,
     Route,
     ensure_route,
     find_primary,
     has_default,
     has_wire_server_route,
+    leads_to,
     parse_routes,
     read_routes,
 )
@@ -111,3 +115,79 @@ def test_route_that_exists_is_not_added(tmp_path: Path) -> None:
 def test_route_that_cannot_be_added_is_no_error(tmp_path: Path) -> None:
     guest = Machine(commands={("ip",): fails(2, "RTNETLINK answers: File exists")}).boot(tmp_path)
     assert not ensure_route(guest.system, ipaddress.IPv4Network("10.1.0.0/16"), "10.0.0.1")
+
+
+def test_route_is_added_on_the_link_that_it_was_told_for(tmp_path: Path) -> None:
+    """A gateway of zeros means that the network is on the link (RFC 3442)."""
+    guest = Machine(commands={("ip",): ok()}).boot(tmp_path)
+    network = ipaddress.IPv4Network("10.1.0.0/16")
+    assert ensure_route(guest.system, network, "10.0.0.1", "eth1")
+    assert ensure_route(guest.system, network, "0.0.0.0", "eth1")
+    assert guest.ran == [
+        ("ip", "route", "add", "10.1.0.0/16", "via", "10.0.0.1", "dev", "eth1"),
+        ("ip", "route", "add", "10.1.0.0/16", "dev", "eth1"),
+    ]
+
+
+@pytest.mark.parametrize("answer", [missing(), times_out()], ids=["missing", "hangs"])
+def test_route_is_not_added_where_ip_is_missing_or_hangs(
+    tmp_path: Path, answer: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    guest = Machine(commands={("ip",): answer}).boot(tmp_path)
+    assert not ensure_route(guest.system, ipaddress.IPv4Network("10.1.0.0/16"), "10.0.0.1")
+    assert "Cannot add the route to 10.1.0.0/16 through 10.0.0.1" in caplog.text
+
+
+REFUSAL = ("*", "00000000", "00000000", "0201", 100, "00000000")
+
+
+def test_route_that_refuses_is_no_default_route_and_leads_nowhere() -> None:
+    table = parse_routes(routes(REFUSAL))
+    assert find_primary(table) is None
+    assert not has_default(table)
+    assert not leads_to(table, "168.63.129.16")
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"), [(DEFAULT, True), (WIRE_SERVER, True), (SUBNET, False)]
+)
+def test_route_leads_to_what_its_network_holds(
+    row: tuple[str, str, str, str, int, str], expected: bool
+) -> None:
+    assert leads_to(parse_routes(routes(row)), "168.63.129.16") is expected
+
+
+def test_very_large_table_is_searched_to_its_end(tmp_path: Path) -> None:
+    """The table of a router: its defaults are at the beginning, the wire server may be last."""
+    many = [
+        ("eth1", f"{number:06X}0B", "0100000A", "0003", 0, "FFFFFFFF")
+        for number in range(MOST_ROUTES + 10)
+    ]
+    guest = Machine().boot(tmp_path)
+    guest.write(TABLE, routes(DEFAULT, *many, WIRE_SERVER))
+    assert len(read_routes(guest.system)) == MOST_ROUTES - 1
+    assert find_primary(read_routes(guest.system)) == "eth0"
+    assert has_wire_server_route(guest.system)
+    assert not ensure_route(guest.system, ipaddress.IPv4Network("168.63.129.16/32"), "10.0.0.1")
+
+
+@pytest.mark.parametrize("content", [b"\0" * 5000, b"x" * 5000, b"\xff\n" * 500])
+def test_table_of_rubbish_has_no_routes(tmp_path: Path, content: bytes) -> None:
+    guest = Machine().boot(tmp_path)
+    guest.write(TABLE, content)
+    assert read_routes(guest.system) == ()
+    assert not has_wire_server_route(guest.system)
+
+
+def test_table_that_is_a_folder_has_no_routes_and_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    guest = Machine(folders=[TABLE]).boot(tmp_path)
+    assert not has_wire_server_route(guest.system)
+    assert "Cannot read /proc/net/route" in caplog.text
+
+
+@given(st.text(max_size=300))
+def test_no_text_breaks_the_parser(text: str) -> None:
+    for route in parse_routes(text) + parse_routes(ROUTE_HEADER + text):
+        assert route.network is not None

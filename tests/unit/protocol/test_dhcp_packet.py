@@ -130,3 +130,30 @@ def test_offer_that_is_no_dhcp_is_refused(data: bytes) -> None:
     """It counts as a failed attempt."""
     with pytest.raises(DocumentError, match="cannot read the DHCP response"):
         parse_offer(data)
+
+
+def test_offer_of_option_121_makes_3_and_249_count_no_more() -> None:
+    """RFC 3442."""
+    found = parse_offer(
+        offer(
+            option(3, "0A000063"), option(249, "00 0A000063"), option(121, "20 A83F8110 0A000001")
+        )
+    )
+    assert found.gateway is None
+    assert found.routes == (Route("168.63.129.16/32", "10.0.0.1"),)
+
+
+def test_offer_of_a_broken_option_121_falls_back_to_3_and_249() -> None:
+    found = parse_offer(
+        offer(option(3, "0A000063"), option(249, "00 0A000063"), option(121, "21 A83F"))
+    )
+    assert found.gateway == "10.0.0.99"
+    assert found.routes == (Route("0.0.0.0/0", "10.0.0.99"),)
+    assert found.notes == ("Unable to parse routes",)
+
+
+@pytest.mark.parametrize("address", ["00000000", "E0000001", "FFFFFFFF", "7F000001"])
+def test_offer_of_an_address_that_no_server_has_names_no_endpoint(address: str) -> None:
+    found = parse_offer(offer(option(245, address)))
+    assert found.endpoint is None
+    assert found.notes[0].endswith("is no address of a server")

@@ -5,21 +5,25 @@ DHCP itself is spoken only in a network namespace; the machines here have no int
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 import pytest
 
 from tests.support.clock import ManualClock
 from tests.support.machine import LOOPBACK, Link, Machine, routes
+from tests.support.runner import Answers, Argv, ScriptedRunner, ok
 from tests.support.transport import Reply, ScriptedTransport, answers, no_answer
+from tests.unit.protocol.test_dhcp_request import ScriptedLink, Server, good, offer, silent
 from waagent.core.clock import Stop
 from waagent.core.conf import load
 from waagent.core.context import Context
+from waagent.core.dhcp_socket import open_dhcp_socket
 from waagent.core.events import Events
 from waagent.core.paths import make_paths
+from waagent.protocol.dhcp_request import Channel
 from waagent.protocol.endpoint import Detection
 from waagent.protocol.errors import EndpointNotFound
 from waagent.protocol.saved_endpoint import clean, find_saved
@@ -52,6 +56,12 @@ class Search:
     detection: Detection
     transport: ScriptedTransport
     clock: ManualClock
+    runner: ScriptedRunner
+
+    @property
+    def ran(self) -> list[Argv]:
+        """The commands that were run, in order."""
+        return self.runner.ran
 
     def run(self) -> str:
         """Search to the end; the address."""
@@ -66,20 +76,33 @@ class Search:
 def search(
     root: Path,
     files: dict[str, str],
-    replies: Union[Reply, Sequence[Reply]] = GOOD,
+    replies: Union[Reply, Sequence[Reply], dict[str, Reply]] = GOOD,
     *,
     conf: str = "",
+    dhcp: Optional[ScriptedLink] = None,
+    commands: Optional[Mapping[Argv, Answers]] = None,
 ) -> Search:
-    """A machine with files, whose wire servers all say the same."""
-    guest = Machine(files=files, links=(LOOPBACK, _down())).boot(root)
+    """A machine with files, whose wire servers all say the same; ``dhcp`` is behind eth0."""
+    eth0 = _down() if dhcp is None else Link("eth0")
+    guest = Machine(files=files, links=(LOOPBACK, eth0), commands=commands or {}).boot(root)
     loaded = load(conf.encode(), "waagent.conf").conf
     paths = make_paths(guest.system, loaded)
     paths.lib.mkdir(parents=True, exist_ok=True)
-    keys = [("GET", f"http://{host}/?comp=versions") for host in (KNOWN, LEASED)]
-    transport = ScriptedTransport(dict.fromkeys(keys, replies))
+    transport = ScriptedTransport(
+        {
+            ("GET", f"http://{host}/?comp=versions"): (
+                replies[host] if isinstance(replies, dict) else replies
+            )
+            for host in (KNOWN, LEASED)
+        }
+    )
     context = Context(guest.system, loaded, paths, Events(paths.events, guest.clock), Stop())
-    detection = Detection(context, guest.profile, transport)
-    return Search(context, detection, transport, guest.clock)
+
+    def opened(device: str) -> Channel:
+        return open_dhcp_socket(device) if dhcp is None else dhcp
+
+    detection = Detection(context, guest.profile, transport, opened)
+    return Search(context, detection, transport, guest.clock, guest.runner)
 
 
 def _down() -> Link:
@@ -173,3 +196,57 @@ def test_protocol_without_an_address_means_the_known_one(tmp_path: Path) -> None
     assert find_saved(one.context) == KNOWN
     one.context.paths.endpoint.write_text(LEASED)
     assert find_saved(one.context) == LEASED
+
+
+DEFAULT = routes(("eth0", "00000000", "0100000A", "0003", 0, "00000000"))
+IP: dict[Argv, Answers] = {("ip",): ok()}
+
+
+def test_dhcp_names_the_address_and_the_routes(tmp_path: Path) -> None:
+    """The default route of option 3, and those of 249; each on the interface that heard of it."""
+    options = bytes((245, 4, 10, 1, 2, 3, 3, 4, 10, 0, 0, 1))
+    options += bytes((249, 9, 32, 168, 63, 129, 16, 10, 0, 0, 1))
+    link = ScriptedLink(lambda request: (offer(request, options),))
+    one = search(tmp_path, {}, dhcp=link, commands=IP)
+    assert one.run() == LEASED
+    assert one.ran == [
+        ("ip", "route", "add", "default", "via", "10.0.0.1", "dev", "eth0"),
+        ("ip", "route", "add", "168.63.129.16/32", "via", "10.0.0.1", "dev", "eth0"),
+    ]
+
+
+def test_dhcp_changes_nothing_where_routes_are_there(tmp_path: Path) -> None:
+    options = bytes((245, 4, 10, 1, 2, 3, 3, 4, 10, 0, 0, 1))
+    link = ScriptedLink(lambda request: (offer(request, options),))
+    one = search(tmp_path, {"/proc/net/route": DEFAULT}, dhcp=link)
+    assert one.run() == LEASED
+    assert one.ran == []
+
+
+def test_lease_that_leads_nowhere_is_followed_by_dhcp(tmp_path: Path) -> None:
+    replies: dict[str, Reply] = {LEASED: answers(404), KNOWN: GOOD}
+    link = ScriptedLink(good)
+    one = search(tmp_path, {LEASE_FILE: LEASES}, replies, dhcp=link)
+    assert one.run() == KNOWN
+    assert one.asked == [LEASED, KNOWN]
+
+
+@pytest.mark.parametrize("server", [silent, lambda request: (offer(request, b""),)])
+def test_known_address_is_tried_where_dhcp_is_silent_and_a_route_leads_there(
+    tmp_path: Path, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    link = ScriptedLink(server)
+    one = search(tmp_path, {"/proc/net/route": DEFAULT}, dhcp=link)
+    assert one.run() == KNOWN
+    assert f"Trying the known wire server {KNOWN}: " in caplog.text
+
+
+def test_search_without_any_way_to_the_fabric_says_each_time_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bounded, and never silent."""
+    caplog.set_level("INFO")
+    one = search(tmp_path, {})
+    with pytest.raises(EndpointNotFound):
+        one.run()
+    assert caplog.text.count("there is no Ethernet interface that is up") == TRIES
