@@ -33,6 +33,8 @@ TIMEOUT_S = 30.0
 VENDOR_FILE = "/usr/etc/ssh/sshd_config"
 DROP_IN = "sshd_config.d/00-waagent.conf"
 _PASSWORDS = ("PasswordAuthentication", "KbdInteractiveAuthentication")
+# ChallengeResponseAuthentication by its new and its first name: where several stand, one wins.
+_SAME = ("KbdInteractiveAuthentication", "SkeyAuthentication")
 _NO_FOLDER = re.compile(r"Missing privilege separation directory: (/run/\S+)")
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -120,8 +122,8 @@ class _Server:
 
 def _configure_main(server: _Server, main: Path, text: str) -> bool:
     edited = set_directives(text, server.asked)
-    # Under its new name it is the same thing; where both stand, the first one would win.
-    edited = replace_directive(edited, (_PASSWORDS[1], server.asked[1][1]))
+    for name in _SAME:
+        edited = replace_directive(edited, (name, server.asked[1][1]))
     candidate = main.with_name(f"{main.name}.waagent-new")
     try:
         _write_candidate(candidate, edited)

@@ -34,14 +34,19 @@ def replace_directive(text: str, directive: Directive) -> str:
 def set_before_includes(text: str, directives: Sequence[Directive]) -> str:
     """The text with the directives before the first Include, where no included file can win.
 
-    Without an Include outside of all Match blocks the text stays.
+    So again after each ``Match all``: what is said there wins over what was said before. Without
+    an Include outside of all other Match blocks the text stays.
     """
-    lines = text.split("\n")
-    for index, (line, is_global) in enumerate(_scoped(lines)):
-        if is_global and _sets(line, "Include"):
-            added = [f"{name} {value}" for name, value in directives]
-            return "\n".join([*lines[:index], *added, *lines[index:]])
-    return text
+    edited: list[str] = []
+    is_due = True
+    for line, is_global in _scoped(text.split("\n")):
+        if _sets(line, "Match"):
+            is_due = True
+        if is_due and is_global and _sets(line, "Include"):
+            edited += [f"{name} {value}" for name, value in directives]
+            is_due = False
+        edited.append(line)
+    return "\n".join(edited)
 
 
 def parse_effective(output: str) -> Mapping[str, str]:
@@ -63,6 +68,8 @@ def _replaced(lines: Sequence[str], name: str, line: str) -> tuple[list[str], bo
 def _added(lines: list[str], line: str) -> list[str]:
     # The last element of a text that ends in a newline is the empty rest after it.
     start = _block_at_end(lines)
+    if start is None and lines[-1]:
+        return [*lines, line, ""]
     where = len(lines) - 1 if start is None else start
     return [*lines[:where], line, *lines[where:]]
 
@@ -82,13 +89,19 @@ def _scoped(lines: Sequence[str]) -> Iterator[tuple[str, bool]]:
     """Each line, and whether it holds for everybody; ``Match all`` ends a block."""
     is_global = True
     for line in lines:
-        words = line.lower().split()
+        words = _words(line)
         if words[:1] == ["match"]:
             is_global = words[1:] == ["all"]
         yield line, is_global
 
 
 def _sets(line: str, name: str) -> bool:
-    """Whether a line sets the directive, as sshd reads it: in any case, indented or not."""
-    word = line.replace("=", " ", 1).split(maxsplit=1)[:1]
-    return bool(word) and word[0].lower() == name.lower()
+    """Whether a line sets the directive."""
+    return _words(line)[:1] == [name.lower()]
+
+
+def _words(line: str) -> list[str]:
+    """A line as sshd reads it: in any case, indented or not, quoted or not, with ``=`` or not."""
+    words = line.replace("=", " ", 1).replace('"', "").lower().split()
+    comment = next((at for at, word in enumerate(words) if word.startswith("#")), None)
+    return words[:comment]

@@ -87,11 +87,12 @@ def test_folder_that_sshd_gets_when_it_starts_is_made_before(tmp_path: Path) -> 
     assert guest.mode("/run/sshd") == 0o755
 
 
-def test_name_of_today_for_the_same_setting_is_set_where_it_stands(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["KbdInteractiveAuthentication", "SkeyAuthentication"])
+def test_other_name_of_the_same_setting_is_set_where_it_stands(tmp_path: Path, name: str) -> None:
     """The first of the two would win, and leave passwords open."""
-    guest = with_sshd(tmp_path, text="kbdinteractiveauthentication yes\n")
+    guest = with_sshd(tmp_path, text=f"{name.lower()} yes\n")
     configure(guest)
-    assert guest.file(SSHD) == f"KbdInteractiveAuthentication no\n{THREE}"
+    assert guest.file(SSHD) == f"{name} no\n{THREE}"
 
 
 def test_settings_come_before_the_included_files_that_would_win(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ NO = (
     ("ChallengeResponseAuthentication", "no"),
     ("ClientAliveInterval", "180"),
 )
+NO_PAM = "UsePAM no\n"
 THREE = "PasswordAuthentication no\nChallengeResponseAuthentication no\nClientAliveInterval 180\n"
 
 
@@ -39,6 +40,10 @@ THREE = "PasswordAuthentication no\nChallengeResponseAuthentication no\nClientAl
             "Match user a\nX\nMatch all\nMatch user b\nY\nMatch user c\nZ\n",
             f"Match user a\nX\nMatch all\n{THREE}Match user b\nY\nMatch user c\nZ\n",
         ),
+        ("Port 22", f"Port 22\n{THREE}"),
+        ("Match user a\nX\nMatch all", f"Match user a\nX\nMatch all\n{THREE}"),
+        ("Match user a\nX\nmatch ALL # us\n", f"Match user a\nX\nmatch ALL # us\n{THREE}"),
+        ("Match user a\nX", f"{THREE}Match user a\nX"),
         ("", THREE),
         ("\n", f"\n{THREE}"),
     ],
@@ -55,7 +60,14 @@ def test_directive_is_replaced_everywhere_outside_of_match_blocks() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["passwordauthentication yes", "  PasswordAuthentication yes", "PasswordAuthentication=yes"],
+    [
+        "passwordauthentication yes",
+        "  PasswordAuthentication yes",
+        "PasswordAuthentication=yes",
+        "\tPasswordAuthentication\tyes",
+        '"PasswordAuthentication" "yes"',
+        "PasswordAuthentication yes # open",
+    ],
 )
 def test_directive_is_found_however_sshd_lets_it_be_written(line: str) -> None:
     edited = set_directives(f"{line}\n", [("PasswordAuthentication", "no")])
@@ -91,6 +103,10 @@ def test_directive_that_stands_nowhere_is_not_added_by_replacing() -> None:
         ("A 1\n include x\nInclude y\n", "A 1\nUsePAM no\n include x\nInclude y\n"),
         ("Match user a\nInclude x\n", "Match user a\nInclude x\n"),
         ("Match all\nInclude x\n", "Match all\nUsePAM no\nInclude x\n"),
+        (
+            "Include x\nMatch user a\nInclude x\nMatch all\nInclude x\nInclude y\n",
+            f"{NO_PAM}Include x\nMatch user a\nInclude x\nMatch all\n{NO_PAM}Include x\nInclude y\n",
+        ),
         ("#Include x\n", "#Include x\n"),
         ("", ""),
     ],
