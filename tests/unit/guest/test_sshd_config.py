@@ -104,8 +104,8 @@ def test_directive_that_stands_nowhere_is_not_added_by_replacing() -> None:
         ("Match user a\nInclude x\n", "Match user a\nInclude x\n"),
         ("Match all\nInclude x\n", "Match all\nUsePAM no\nInclude x\n"),
         (
-            "Include x\nMatch user a\nInclude x\nMatch all\nInclude x\nInclude y\n",
-            f"{NO_PAM}Include x\nMatch user a\nInclude x\nMatch all\n{NO_PAM}Include x\nInclude y\n",
+            "Include x\nMatch user a\nInclude x\nMatch all\nInclude y\n",
+            f"{NO_PAM}Include x\nMatch user a\nInclude x\nMatch all\n{NO_PAM}Include y\n",
         ),
         ("#Include x\n", "#Include x\n"),
         ("", ""),
