@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from tests.containers.container import ContainerFailed
+from tests.containers.container import Container, ContainerFailed
 from tests.containers.distros import AGENT, USER, Distro, Machine
 from tests.containers.lab import Lab
 from tests.fabric import ECHO
@@ -75,7 +75,7 @@ WANTED: list[tuple[str, Optional[bool], bool, bool]] = [
 def tell(lab: Lab, distro: Distro) -> Iterator[Finding]:
     """A first boot, then the services."""
     with Machine(lab, distro) as machine:
-        story = _Story(machine)
+        story, services = _Story(machine), _Services(machine)
         ready = ("the fabric heard Provisioning, then Ready", story.sees_ready)
         for finding in look_at((ready,), ContainerFailed):
             yield finding
@@ -90,9 +90,9 @@ def tell(lab: Lab, distro: Distro) -> Iterator[Finding]:
             ("the password is in no file", story.sees_no_password),
             ("the machine's document is for root only", story.sees_document),
             ("the extension ran", story.sees_extension),
-            ("ssh obeys each verb", story.sees_verbs),
-            ("the agent restarts as its service", story.sees_restart),
-            ("-register-service stops and starts it", story.sees_register),
+            ("ssh obeys each verb", services.sees_verbs),
+            ("the agent restarts as its service", services.sees_restart),
+            ("-register-service stops and starts it", services.sees_register),
             ("no request broke the protocol", story.sees_protocol),
         )
         yield from look_at(looks, ContainerFailed, AssertionError)
@@ -114,7 +114,7 @@ class _Story:
         return seen == ["NotReady/Provisioning", "Ready"], ", ".join(seen)
 
     def sees_profile(self) -> tuple[bool, str]:
-        seen = self._asks(PROFILE)
+        seen = _ask(self._container, PROFILE)
         kind = f"{seen['init']}, {seen['manager']}"
         good = kind == self._distro.expected and seen["pids"] > 0
         good = good and seen["services"] == [self._distro.service, self._distro.ssh]
@@ -177,11 +177,22 @@ class _Story:
         item = self._machine.fabric.await_extension(ECHO, seq_no=0, within_s=SUCCESS_WITHIN_S)
         return True, f"{ECHO} {item['handlerVersion']}: {item['status']}, success"
 
+    def sees_protocol(self) -> tuple[bool, str]:
+        violations = self._machine.fabric.violations
+        count = len(self._machine.fabric.journal.entries())
+        return not violations, "; ".join(violations) or f"{count} requests"
+
+
+class _Services:
+    def __init__(self, machine: Machine) -> None:
+        self._machine, self._distro = machine, machine.distro
+        self._container = machine.container
+
     def sees_verbs(self) -> tuple[bool, str]:
         verbs = [verb for verb, *_ in WANTED]
         odd = []
         for wanted, (verb, done, *after) in zip(
-            WANTED, self._asks(VERBS, self._distro.ssh, *verbs)
+            WANTED, _ask(self._container, VERBS, self._distro.ssh, *verbs)
         ):
             if after != list(wanted[2:]) or wanted[1] not in (None, done):
                 odd.append(f"{verb}: {done}, active and registered {after}")
@@ -209,17 +220,14 @@ class _Story:
         good = done.code == 0 and done.output.splitlines()[-3:] == said
         return good, f"{before}, then {self._daemon()}; {done.said}"
 
-    def sees_protocol(self) -> tuple[bool, str]:
-        violations = self._machine.fabric.violations
-        count = len(self._machine.fabric.journal.entries())
-        return not violations, "; ".join(violations) or f"{count} requests"
-
     def _daemon(self) -> str:
         """The process id of the daemon, if one runs under its init."""
         return self._container.run("pgrep", "-f", f"{AGENT} -daemon").output.partition("\n")[0]
 
-    def _asks(self, program: str, *words: str) -> Any:
-        done = self._container.python(program, *words, within_s=180.0)
-        if done.code:
-            raise ContainerFailed(f"the program ended with {done.code}: {done.said}")
-        return json.loads(done.output)
+
+def _ask(container: Container, program: str, *words: str) -> Any:
+    """What a program of ours prints as JSON in the container."""
+    done = container.python(program, *words, within_s=180.0)
+    if done.code:
+        raise ContainerFailed(f"the program ended with {done.code}: {done.said}")
+    return json.loads(done.output)
