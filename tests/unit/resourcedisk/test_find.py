@@ -66,7 +66,6 @@ def test_device_without_an_identity_hides_no_other(
 def test_disk_whose_driver_is_still_busy_is_waited_for(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO")
     guest = guest_with(tmp_path)
     guest.clock.at(7.0, lambda: guest.write(f"{BUS}/one/3:0:1:0/block/sdb/size", ""))
     assert find_disk(guest.system) == "sdb"

@@ -9,7 +9,7 @@ from typing import Optional
 import pytest
 
 from tests.support.runner import Answer, Argv, fails, missing, ok, times_out
-from tests.unit.resourcedisk.world import POINT, SIGNED, SWAP, SWAPS, World
+from tests.unit.resourcedisk.world import POINT, SIGNED, SWAP, SWAPS, World, errors
 from waagent.resourcedisk import swap
 from waagent.resourcedisk.errors import ResourceDiskError
 
@@ -18,11 +18,6 @@ FILE = f"{POINT}/swapfile"
 ON = f"{SWAPS}{FILE} file 1020 0 -2\n"
 OTHERS = "/swap.img file 1020 0 -3\n"
 HOW = {"fails": fails(1, "it is broken"), "hangs": times_out(), "missing": missing()}
-
-
-@pytest.fixture(autouse=True)
-def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
 
 
 def world_with(
@@ -47,10 +42,6 @@ def put(world: World, size: int, mode: int = 0o600, start: bytes = SIGNED) -> No
     with path.open("r+b") as stream:
         stream.truncate(size)
     path.chmod(mode)
-
-
-def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
 
 
 @pytest.mark.parametrize(

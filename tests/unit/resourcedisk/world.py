@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Optional
 
+import pytest
+
 from tests.integration.init.vmbus import IDE, SCSI, VMBUS, Disk, SysTree
 from tests.support.machine import Machine
-from tests.support.runner import Answer, Answers, Argv, ScriptedRunner, fails, ok
-from tests.unit.resourcedisk.images import LINUX, MIB, Part, gpt, mbr, ntfs
+from tests.support.runner import Answers, Argv, ScriptedRunner, ok
+from tests.unit.resourcedisk.images import BASIC_DATA, LINUX, MIB, RESERVED, Part, gpt, mbr, ntfs
 from waagent.core.clock import Stop
 from waagent.core.commands import Result
 from waagent.core.conf import load
@@ -28,6 +30,9 @@ WHOLE = Part(1, MIB, 14 * MIB)
 POINT = "/mnt/resource"
 OS_DISK = "20 1 8:99 / / rw - ext4 /dev/sda1 rw\n"
 SWAPS = "Filename\tType\tSize\tUsed\tPriority\n"
+PLATFORMS_GPT = gpt(Part(1, 34 * 512, 8192, RESERVED), Part(2, MIB, WHOLE.size, BASIC_DATA))
+MOUNTED = "Resource disk /dev/sdb is mounted at /mnt/resource with ext4"
+EXT4 = "TYPE=ext4\nUUID=of-somebody\n"
 FORMAT = "ResourceDisk.Format=y\nResourceDisk.Filesystem=ext4\n"
 SWAP = FORMAT + "ResourceDisk.EnableSwap=y\nResourceDisk.SwapSizeMB=1\n"
 SIGNED = bytes(4086) + b"SWAPSPACE2"
@@ -156,4 +161,6 @@ class World:
                 (place / "holders").mkdir(exist_ok=True)
 
 
-ALL_FAIL = {"fails": fails(1, "it is broken"), "hangs": Answer(times_out=True)}
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was logged as an error."""
+    return [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
