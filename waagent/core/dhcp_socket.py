@@ -14,11 +14,18 @@ import socket
 import struct
 from typing import Optional
 
+from waagent.core.raw_udp import (
+    DHCP_CLIENT,
+    DHCP_SERVER,
+    SO_BINDTODEVICE,
+    checksum,
+    render_datagram,
+)
+
 log = logging.getLogger(__name__)
 
-CLIENT, SERVER = 68, 67
+CLIENT, SERVER = DHCP_CLIENT, DHCP_SERVER
 MAX_DATAGRAM = 4096
-SO_BINDTODEVICE = 25
 
 _ETH_P_IP = 0x0800
 _SO_ATTACH_FILTER = 26
@@ -113,14 +120,10 @@ def open_udp_socket(device: str) -> DhcpSocket:
 
 def wrap(message: bytes) -> bytes:
     """The message with the headers of IP and UDP before it, from nobody to everybody."""
-    udp = struct.pack("!HHHH", CLIENT, SERVER, 8 + len(message), 0)
+    udp = render_datagram(message, "0.0.0.0", _BROADCAST)
     addresses = bytes(4) + _EVERYONE[:4]
-    pseudo = addresses + struct.pack("!BBH", 0, _UDP, len(udp) + len(message)) + udp + message
-    udp = udp[:6] + struct.pack("!H", _checksum(pseudo) or 0xFFFF)
-    total = 20 + len(udp) + len(message)
-    head = struct.pack("!BBHHHBBH", 0x45, 0x10, total, 0, 0, 64, _UDP, 0) + addresses
-    head = head[:10] + struct.pack("!H", _checksum(head)) + head[12:]
-    return head + udp + message
+    head = struct.pack("!BBHHHBBH", 0x45, 0x10, 20 + len(udp), 0, 0, 64, _UDP, 0) + addresses
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + udp
 
 
 def unwrap(packet: bytes) -> bytes:
@@ -138,12 +141,3 @@ def unwrap(packet: bytes) -> bytes:
     if (source, target) != (SERVER, CLIENT) or length < 8 or end > len(packet):
         return b""
     return packet[start + 8 : end]
-
-
-def _checksum(data: bytes) -> int:
-    """Of the internet: RFC 1071."""
-    padded = data + bytes(len(data) % 2)
-    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF

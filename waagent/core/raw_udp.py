@@ -49,7 +49,7 @@ def render_datagram(payload: bytes, source: str, destination: str) -> bytes:
     addresses = socket.inet_aton(source) + socket.inet_aton(destination)
     pseudo = addresses + struct.pack("!BBH", 0, socket.IPPROTO_UDP, length)
     ports = struct.pack("!HHH", DHCP_CLIENT, DHCP_SERVER, length)
-    total = _checksum(pseudo + ports + b"\0\0" + payload)
+    total = checksum(pseudo + ports + b"\0\0" + payload)
     return ports + struct.pack("!H", total) + payload
 
 
@@ -64,8 +64,8 @@ def parse_datagram(data: bytes) -> Optional[bytes]:
     return data[start + UDP_HEADER :]
 
 
-def _checksum(data: bytes) -> int:
-    """The ones' complement sum; a sum of zero is sent as all ones (RFC 768)."""
+def checksum(data: bytes) -> int:
+    """The ones' complement sum; a sum of zero is sent as all ones (RFC 768, RFC 1071)."""
     padded = data + b"\0" * (len(data) % 2)
     total = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
     while total >> 16:
