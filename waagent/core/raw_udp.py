@@ -14,6 +14,7 @@ from waagent.core.clock import Clock
 
 DHCP_CLIENT, DHCP_SERVER = 68, 67
 SO_BINDTODEVICE = 25
+IP_PKTINFO = 8
 UDP_HEADER = 8
 LARGEST_PACKET = 4096
 
@@ -29,8 +30,9 @@ def exchange_beside_client(
     with socket.socket(socket.AF_INET, kind, socket.IPPROTO_UDP) as channel:
         channel.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         channel.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, device.encode() + b"\0")
-        channel.bind((source, 0))
-        channel.sendto(render_datagram(packet, source, server), (server, 0))
+        # Not bound to the address: a server that refuses may say so to everyone.
+        sender = (socket.IPPROTO_IP, IP_PKTINFO, struct.pack("=I4s4x", 0, socket.inet_aton(source)))
+        channel.sendmsg([render_datagram(packet, source, server)], [sender], 0, (server, 0))
         deadline = clock.monotonic() + timeout_s
         while True:
             remaining = deadline - clock.monotonic()
