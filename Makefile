@@ -4,7 +4,7 @@ PYTHON ?= python3
 SUITE ?= bookworm
 STEPS = format lint types contracts unit integration
 
-.PHONY: help check $(STEPS) environments demo containers install deb rpm vm vm-all bench clean
+.PHONY: help check $(STEPS) environments demo containers install deb rpm vm vm-all bench faults clean
 
 help:
 	@echo "make check        all that CI runs short of demo and vm: $(STEPS)"
@@ -16,6 +16,7 @@ help:
 	@echo "make rpm          dist/waagent-*.rpm for FAMILY=redhat, fedora, suse, sles or azurelinux"
 	@echo "make vm           our package in real virtual machines, scenario by scenario; docs/vm.md"
 	@echo "make vm-all       containers, then virtual machines with Debian 12 and 13; half an hour"
+	@echo "make faults       each fault of a command in a first boot, for real; docs/faults.md"
 	@echo "make bench        our agent and Debian's own in turns, in virtual machines; docs/bench.md"
 	@echo "make clean        remove what the above made in this folder"
 
@@ -59,6 +60,10 @@ vm-all:
 	$(MAKE) --no-print-directory vm SUITE=bookworm || verdict=1; \
 	$(MAKE) --no-print-directory vm SUITE=trixie || verdict=1; \
 	exit $$verdict
+
+# Every row of docs/faults.md's commands with real programs and real time limits: ten minutes.
+faults:
+	@$(PYTHON) -m pytest -q -n 8 tests/e2e/every_fault.py tests/e2e/test_fault_table.py
 
 bench:
 	@$(PYTHON) tools/launch.py bench $(BENCH)
