@@ -63,7 +63,7 @@ vm-all:
 
 # Every row of docs/faults.md's commands with real programs and real time limits: ten minutes.
 faults:
-	@$(PYTHON) -m pytest -q -n 8 tests/e2e/every_fault.py tests/e2e/test_fault_table.py
+	@$(PYTHON) tools/launch.py faults run
 
 bench:
 	@$(PYTHON) tools/launch.py bench $(BENCH)

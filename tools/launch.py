@@ -55,6 +55,7 @@ class Program:
 
 PROGRAMS = {
     "demo": Program(FOR_A_VIEW, "mount, network, pid, ipc and uts namespaces and an overlay"),
+    "faults": Program(FOR_A_VIEW, "the same as make demo, eight at a time"),
     "containers": Program(FOR_CONTAINERS, "containers, network namespaces and overlays"),
     "vm": Program(FOR_MACHINES, "a network namespace, and mounts images in mount namespaces"),
     "bench": Program(FOR_MACHINES, "a network namespace, and mounts images in mount namespaces"),
