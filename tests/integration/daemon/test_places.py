@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -111,3 +112,18 @@ def test_command_goes_on_without_standard_streams(tmp_path: Path, order: str) ->
     argv = ["sh", "-c", command, sys.executable, str(script)]
     subprocess.run(argv, env=environment, check=False, stdout=subprocess.DEVNULL, timeout=30)
     assert (tmp_path / "ended").read_text() == "7"
+
+
+def test_second_daemon_looks_only_when_the_first_has_written(tmp_path: Path) -> None:
+    """It waits for the lock, which others may also hold: not for ever."""
+    run = tmp_path / "var/run"
+    run.mkdir(parents=True)
+    descriptor = os.open(run, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with DaemonProcess(tmp_path) as daemon:
+            daemon.until("is locked by another process; not waiting any longer")
+            daemon.until(RUNNING)
+            assert sum(daemon.waits) >= 5.0
+    finally:
+        os.close(descriptor)
