@@ -57,7 +57,8 @@ def check(fault: Union[CommandFault, DiskFault], within_s: float = WITHIN_S) -> 
         guest.start_daemon()
         guest.fabric.await_ready()
         guest.fabric.await_extension(ECHO, seq_no=0)
-        assert complaints(guest, wish) == []
+        wrong = complaints(guest, wish)
+        assert not wrong, str(wrong)
 
 
 def _await_outcome(guest: Guest, outcome: Outcome, within_s: float) -> None:
