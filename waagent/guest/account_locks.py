@@ -7,6 +7,7 @@ a lock that a crash left empty. Source: lckpwdf(3); shadow-utils' own lock files
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 
 PASSWORD_LOCK = "/etc/.pwd.lock"  # noqa: S105 - the file that lckpwdf(3) locks
 LOCK_TRIES = 15
+DISK_TROUBLE = tuple(
+    os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+)
 _LOCKED = ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
 _LONGEST_PID = 64
 
@@ -30,17 +34,23 @@ _LONGEST_PID = 64
 def change_accounts(system: System, *argv: str, stdin: Optional[bytes] = None) -> Result:
     """Run a program that changes accounts; while another one does, it is tried again.
 
-    Each second for as long as lckpwdf(3) waits; the last result then, however it ended.
+    Each second for as long as lckpwdf(3) waits; the last result then, however it ended. A disk
+    that takes no lock is not waited for.
     """
     for attempt in range(1, LOCK_TRIES + 1):
         result = system.run(*argv, stdin=stdin)
-        if result.ok or "cannot lock" not in result.output:
+        if result.ok or "cannot lock" not in result.output or find_disk_trouble(result):
             break
         if not _remove_dead_locks(system) and attempt < LOCK_TRIES:
             if attempt == 1:
                 log.info("Waiting for another program that changes accounts: %s", _line(result))
             system.clock.wait(None, 1.0)
     return result
+
+
+def find_disk_trouble(result: Result) -> str:
+    """What a program said of a full, read-only or broken disk, which it may take for a lock."""
+    return next((words for words in DISK_TROUBLE if words in result.output), "")
 
 
 @contextlib.contextmanager

@@ -16,16 +16,17 @@ from collections.abc import Collection
 from typing import Callable, Optional
 
 from waagent.core import files
-from waagent.core.errors import CommandFailed, CommandTimedOut, GuestError
+from waagent.core.errors import CommandFailed, CommandTimedOut, GuestError, describe
 from waagent.core.system import System
-from waagent.guest import selinux
-from waagent.guest.account_locks import change_accounts, shadow_lock
+from waagent.guest import homes, selinux
+from waagent.guest.account_locks import change_accounts, find_disk_trouble, shadow_lock
 from waagent.guest.accounts import (
     Account,
     find_account,
     has_account_with,
     has_group,
     is_system_account,
+    read_uid_min,
 )
 from waagent.guest.sha_crypt import LONGEST_SALT, sha256_crypt, sha512_crypt
 
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 
 LOCKED_ROOT = "root:*LOCK*:14600::::::"
 SHADOW = "/etc/shadow"
+HOME_MODE = 0o750
+NO_HOMES = ("", "/", "/dev/null", "/nonexistent")
 JIT_COMMENT = "JIT_Account"
 _NAME = re.compile(r"[^-/:\s][^/:\s]*")
 _DAY_S = 24 * 3600
@@ -56,6 +59,7 @@ def ensure_user(
     if account is not None:
         log.info("User %s already exists, skip useradd", name)
         _tell_obstacles(system, account)
+        _ensure_home(system, account)
         return False
     _refuse_name(name)
     command = ["useradd", "-m", name]
@@ -189,7 +193,9 @@ def _chpasswd(system: System, name: str, line: str, *options: str) -> None:
     result = change_accounts(system, "chpasswd", *options, stdin=line.encode("utf-8"))
     if not result.ok:
         # The output is not shown: some versions repeat the line they were given.
-        raise GuestError(f"cannot set the password of {name}: chpasswd ended with {result.code}")
+        trouble = find_disk_trouble(result)
+        why = f"chpasswd ended with {result.code}" + (f" ({trouble})" if trouble else "")
+        raise GuestError(f"cannot set the password of {name}: {why}")
 
 
 def _refuse_name(name: str) -> None:
@@ -218,6 +224,18 @@ def _adopt_home(system: System, name: str) -> None:
         os.fchown(home, *account.owner)
     finally:
         os.close(home)
+
+
+def _ensure_home(system: System, account: Account) -> None:
+    """The home that a useradd did not get to make: it was killed, or the disk was full."""
+    home = system.path(account.home)
+    if home.exists() or account.uid < read_uid_min(system) or account.home in NO_HOMES:
+        return
+    try:
+        with homes.open_folder(system, account.home, mode=HOME_MODE, owner=account.owner):
+            log.warning("%s had no home: %s is made, and empty", account.name, account.home)
+    except (GuestError, OSError) as error:
+        log.warning("Cannot make the home %s: %s", account.home, describe(error))
 
 
 def _tell_obstacles(system: System, account: Account) -> None:

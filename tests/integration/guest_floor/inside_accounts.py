@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.guest_floor.programs import PASSWORD, mode, output, run, shadow
+from tests.support.clock import ManualClock
 from waagent.core.errors import GuestError
+from waagent.core.records import replace
 from waagent.core.system import System
 from waagent.guest import accounts, sudoers, users
 
@@ -188,6 +190,30 @@ def test_lock_of_a_program_that_lives_is_respected_until_it_ends(system: System)
         assert run("useradd", "patient").returncode != 0
         other.stdin.close()  # it ends while we try, or just before
         assert users.ensure_user(system, "patient")
+
+
+def test_home_that_a_disk_did_not_take_is_made_when_it_does(system: System) -> None:
+    output("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/home")
+    with pytest.raises(GuestError, match="cannot create directory"):
+        users.ensure_user(system, "homeless")
+    output("umount", "/home")
+    assert not users.ensure_user(system, "homeless")
+    assert Path("/home/homeless").stat().st_uid == accounts.read_account(system, "homeless").uid
+
+
+def test_full_disk_is_no_lock_to_wait_for(system: System) -> None:
+    """It takes a second, not the fifteen that another program would be given."""
+    output("sh", "-c", "mkdir /run/etc && mount -t tmpfs -o size=64m tmpfs /run/etc")
+    output("sh", "-c", "cp -a /etc/. /run/etc && mount --bind /run/etc /etc")
+    run("dd", "if=/dev/zero", "of=/etc/filler", "bs=4k")
+    clock = ManualClock()
+    try:
+        with pytest.raises(GuestError, match="No space left on device"):
+            users.ensure_user(replace(system, clock=clock), "crowded")
+    finally:
+        output("umount", "/etc")
+    assert clock.waits == []
+    assert accounts.find_account(system, "crowded") is None
 
 
 def test_home_of_a_deleted_user_becomes_the_new_ones(system: System) -> None:

@@ -54,9 +54,36 @@ def test_user_of_remote_access_has_an_end_and_a_comment(tmp_path: Path) -> None:
 
 
 def test_user_that_exists_is_kept(tmp_path: Path) -> None:
-    guest = Machine(users=[AZU]).boot(tmp_path)
+    guest = Machine(users=[AZU], folders=["/home/azu"]).boot(tmp_path)
     assert not ensure_user(guest.system, "azu")
     assert guest.ran == []
+
+
+def test_home_that_a_killed_useradd_did_not_make_is_made(tmp_path: Path) -> None:
+    """As with a disk that was full at that moment: the account is there, its home is not."""
+    user = User("azu")
+    guest = Machine(users=[user]).boot(tmp_path)
+    assert not ensure_user(guest.system, "azu")
+    assert guest.owner("/home/azu") == (user.uid, user.gid)
+    assert guest.mode("/home/azu") == 0o750
+
+
+@pytest.mark.parametrize(
+    "user", [User("svc", uid=99, home="/srv/svc"), User("azu", home="/nonexistent")]
+)
+def test_account_that_is_to_have_no_home_gets_none(tmp_path: Path, user: User) -> None:
+    guest = Machine(users=[user]).boot(tmp_path)
+    ensure_user(guest.system, user.name)
+    assert not guest.path(user.home).exists()
+
+
+def test_home_that_cannot_be_made_is_told_and_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    user = User("azu", home="/file/azu")
+    guest = Machine(users=[user], files={"/file": ""}).boot(tmp_path)
+    assert not ensure_user(guest.system, "azu")
+    assert "Cannot make the home /file/azu" in caplog.text
 
 
 def test_user_that_cannot_be_created_is_an_error_with_the_programs_words(tmp_path: Path) -> None:
@@ -122,6 +149,29 @@ def test_user_cannot_be_created_while_another_program_never_lets_go(tmp_path: Pa
     assert sum(guest.clock.waits) == 14.0
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "No space left on device",
+        "Disk quota exceeded",
+        "Read-only file system",
+        "Input/output error",
+    ],
+)
+def test_disk_that_takes_no_lock_is_not_waited_for(tmp_path: Path, words: str) -> None:
+    said = f"/etc/passwd.20 file write error: {words}\n{LOCKED}"
+    commands: dict[Argv, Answers] = {
+        ("useradd",): [fails(1, said)],
+        ("chpasswd",): [fails(1, f"azu:secret: {said}")],
+    }
+    guest = Machine(commands=commands).boot(tmp_path)
+    with pytest.raises(GuestError, match=words):
+        ensure_user(guest.system, "azu")
+    with pytest.raises(GuestError, match=rf"chpasswd ended with 1 \({words}\)$"):
+        give_password(guest)
+    assert guest.clock.waits == []
+
+
 @pytest.mark.parametrize("left", ["", "7", "no pid\n", "\0\0"])
 def test_lock_that_a_crash_left_does_not_keep_users_out(tmp_path: Path, left: str) -> None:
     commands: dict[Argv, Answers] = {("useradd",): [fails(1, LOCKED), ok()]}
@@ -175,7 +225,8 @@ def test_system_account_stays_locked(tmp_path: Path) -> None:
 def test_account_that_has_expired_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, line: str, told: Optional[str]
 ) -> None:
-    guest = Machine(users=[AZU], files={"/etc/shadow": f"{line}\n"}).boot(tmp_path)
+    files = {"/etc/shadow": f"{line}\n"}
+    guest = Machine(users=[AZU], files=files, folders=["/home/azu"]).boot(tmp_path)
     ensure_user(guest.system, "azu")
     assert (told in caplog.text) if told else caplog.text == ""
 
