@@ -30,7 +30,7 @@ HOST_KEY_TYPES = ("rsa", "dsa", "ecdsa", "ed25519")
 KEYGEN_TIMEOUT_S = 300.0
 HOST_KEY = "system_u:object_r:sshd_key_t:s0"
 _ASIDE = ".waagent-host-keys."
-_KEY = re.compile(r"(ssh-|ecdsa-sha2-|sk-)\S+ [A-Za-z0-9+/]+={0,2}( .*)?")
+_KEY = re.compile(r"(ssh-|ecdsa-sha2-|sk-)\S+[ \t]+[A-Za-z0-9+/]+={0,2}([ \t].*)?")
 
 
 def key_path(path_text: str, *, home_dir: str) -> str:
@@ -138,7 +138,8 @@ def host_key_files(system: System, *, ssh_dir: str) -> Iterator[Path]:
 
 
 def _keys(text: str) -> Iterator[str]:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    every = (line.strip() for line in text.splitlines())
+    lines = [line for line in every if line and not line.startswith("#")]
     if not lines:
         raise GuestError("cannot deploy a public key: it is empty")
     for line in lines:

@@ -62,6 +62,8 @@ def test_public_key_folder_elsewhere_keeps_its_mode(tmp_path: Path) -> None:
         "ecdsa-sha2-nistp256 AAAAE2Vj",
         "sk-ssh-ed25519@openssh.com AAAAGnNr user",
         f"{KEY}\n{OTHER}\n",
+        "ssh-ed25519  AAAAC3Nz \t user",
+        "ssh-ed25519\tAAAAC3Nz",
     ],
 )
 def test_public_keys_of_every_kind_are_deployed(tmp_path: Path, key: str) -> None:
@@ -70,8 +72,23 @@ def test_public_keys_of_every_kind_are_deployed(tmp_path: Path, key: str) -> Non
     assert guest.file(FILE).strip() == key.strip()
 
 
+def test_remark_between_public_keys_is_left_out(tmp_path: Path) -> None:
+    guest = Machine(users=[AZU]).boot(tmp_path)
+    assert deploy(guest, f"# mine\n{KEY}\n")
+    assert guest.file(FILE) == f"{KEY}\n"
+
+
 @pytest.mark.parametrize(
-    "key", ["", "  \n", "AAAAB3", "ssh-rsa", "-----BEGIN CERTIFICATE-----", 'command="x" ssh-rsa A']
+    "key",
+    [
+        "",
+        "  \n",
+        "# none",
+        "AAAAB3",
+        "ssh-rsa",
+        "-----BEGIN CERTIFICATE-----",
+        'command="x" ssh-rsa A',
+    ],
 )
 def test_text_that_is_no_public_key_is_refused(tmp_path: Path, key: str) -> None:
     guest = Machine(users=[AZU]).boot(tmp_path)
