@@ -36,7 +36,8 @@ _PASSWORDS = ("PasswordAuthentication", "KbdInteractiveAuthentication")
 # ChallengeResponseAuthentication by its new and its first name: where several stand, one wins.
 _SAME = ("KbdInteractiveAuthentication", "SkeyAuthentication")
 _NO_FOLDER = re.compile(r"Missing privilege separation directory: (/run/\S+)")
-_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+# Read-only disks, files that chattr made immutable, files that are mounted one by one.
+_UNCHANGEABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EBUSY)
 
 
 def configure_sshd(
@@ -128,7 +129,7 @@ def _configure_main(server: _Server, main: Path, text: str) -> bool:
     try:
         _write_candidate(candidate, edited)
     except OSError as error:
-        return _leave_read_only(server, main, error)
+        return _leave_unchangeable(server, main, error)
     try:
         can_check = _refuse_faults(server, candidate, main)
         lost = server.find_lost(candidate) if can_check else []
@@ -138,7 +139,10 @@ def _configure_main(server: _Server, main: Path, text: str) -> bool:
         files.remove(candidate)
     if edited == text:
         return False
-    selinux.rewrite(main, edited)
+    try:
+        selinux.rewrite(main, edited)
+    except OSError as error:
+        return _leave_unchangeable(server, main, error)
     return True
 
 
@@ -203,15 +207,15 @@ def _refuse_faults(server: _Server, candidate: Path, present: Optional[Path]) ->
     return False
 
 
-def _leave_read_only(server: _Server, main: Path, error: OSError) -> bool:
+def _leave_unchangeable(server: _Server, main: Path, error: OSError) -> bool:
     """Settings that nobody can change are fine if they are what was asked."""
     name = server.system.within(main)
-    if error.errno in _READ_ONLY and server.holds_about_passwords(main):
+    if error.errno in _UNCHANGEABLE and server.holds_about_passwords(main):
         log.warning("Cannot change %s, which allows what is asked: %s", name, error.strerror)
         return False
     raise GuestError(
         f"cannot configure sshd: {name} cannot be changed ({error.strerror}); set it in the"
-        " image, or make its folder writable"
+        " image, or see that its folder can be written to"
     ) from error
 
 

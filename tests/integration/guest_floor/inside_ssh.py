@@ -213,6 +213,18 @@ def test_settings_that_cannot_be_changed_are_fine_if_they_are_what_is_asked(
     assert effective()["clientaliveinterval"] == "90"
 
 
+@pytest.mark.usefixtures("settings")
+def test_settings_that_are_mounted_are_fine_if_they_are_what_is_asked(system: System) -> None:
+    """As a file that was made immutable: what is beside it can be written, it cannot."""
+    configure(system, interval=90)
+    output("mount", "--bind", str(MAIN), str(MAIN))
+    assert not configure(system, interval=180)
+    with pytest.raises(GuestError, match=r"cannot be changed \(Device or resource busy\)"):
+        configure(system, allow_password=True)
+    output("umount", str(MAIN))
+    assert effective()["clientaliveinterval"] == "90"
+
+
 def test_settings_that_nobody_can_change_or_read_are_an_error(
     system: System, settings: Path
 ) -> None:
