@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 MODE = 0o440
 NAME = "waagent"
 NAME_OF_CLOUD_INIT = "90-cloud-init-users"
+BESIDE = (f"{NAME}.broken", f"{NAME}.new", f".{NAME}.*")
+"""What visudo refused of our file, and what is left of one that was written when the power went."""
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _ALIAS = re.compile(r"[A-Z][A-Z0-9_]*")
 _OURS = re.compile(r'("[^"]+"|\S+) ALL=\(ALL\) (NOPASSWD: )?ALL')
@@ -62,7 +64,8 @@ def remove_sudoer(system: System, name: str, *, sudoers_dir: str, file: str = NA
     if len(kept) == len(lines):
         return False
     if any(line.strip() and not line.startswith("# ") for line in kept):
-        _write_checked(system, path, kept)
+        # What is broken already is no worse without the user, who must not keep a line for that.
+        _write_checked(system, path, kept, is_needed=_is_fine(system, path))
     else:
         files.remove(path)
     return True
@@ -89,11 +92,12 @@ def _lines(path: Path) -> list[str]:
     return [line.rstrip() for line in text.splitlines()]
 
 
-def _write_checked(system: System, path: Path, lines: list[str]) -> None:
+def _write_checked(system: System, path: Path, lines: list[str], *, is_needed: bool = True) -> None:
     candidate = path.with_name(f"{path.name}.new")  # sudo skips names with a dot
     files.write(candidate, "".join(line + "\n" for line in lines), mode=MODE)
     try:
-        _check(system, candidate)
+        if is_needed:
+            _check(system, candidate)
         candidate.replace(path)
     except BaseException:
         files.remove(candidate)
@@ -109,6 +113,14 @@ def _check(system: System, candidate: Path) -> None:
             "cannot change the sudoers file: visudo refuses what would be in it"
             f" ({' '.join(result.output.split())})"
         )
+
+
+def _is_fine(system: System, path: Path) -> bool:
+    try:
+        _check(system, path)
+    except GuestError:
+        return False
+    return True
 
 
 def _keep_aside(path: Path, lines: list[str]) -> None:

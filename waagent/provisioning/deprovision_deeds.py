@@ -8,23 +8,30 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Optional
 
 from waagent.core import files
 from waagent.core.clearing import MOUNTED, Cleared, Left, empty_folder, remove_folder
 from waagent.core.context import Context
-from waagent.core.errors import GuestError, describe
-from waagent.core.mounts import mounts_from, read_mounts
+from waagent.core.errors import AgentError, GuestError, describe
 from waagent.core.records import dataclass
 from waagent.core.system import System
 from waagent.guest import hostname, services, users
-from waagent.guest.accounts import find_account, parse_passwd_line
+from waagent.guest.accounts import find_account
 from waagent.guest.packages import find_packaged
 from waagent.guest.profile import Profile
 from waagent.guest.sudoers import NAME, NAME_OF_CLOUD_INIT, remove_sudoer
-from waagent.provisioning.deprovision_guard import refusal, refusal_of_home
-from waagent.provisioning.deprovision_look import entries, host_keys, is_folder, kept_for_user
+from waagent.provisioning.deprovision_guard import refusal
+from waagent.provisioning.deprovision_look import (
+    entries,
+    find_heir,
+    find_home,
+    host_keys,
+    is_folder,
+    kept_for_user,
+)
 from waagent.provisioning.deprovision_plan import HOST_NAME, Deed, Step
 
 OVF_NAME = "ovf-env.xml"
@@ -52,16 +59,12 @@ def do(scene: Scene, step: Step) -> Cleared:
 
 def delete_leases(system: System, targets: Iterable[str]) -> Cleared:
     """The leases of every client: folders are emptied, files removed."""
-    results = []
-    for target in targets:
-        if not is_folder(system, target):
-            results.append(_remove(entries(system, target)))
-            continue
-        try:
-            results.append(_empty(system, target))
-        except GuestError as error:  # the other clients' leases are to go all the same
-            results.append(Cleared(failed=(Left(target, str(error)),)))
-    return join(results)
+    return join(_tell(target, partial(_delete_lease, system, target)) for target in targets)
+
+
+def _delete_lease(system: System, target: str) -> Cleared:
+    is_one = not is_folder(system, target)
+    return _remove(entries(system, target)) if is_one else _empty(system, target)
 
 
 def delete_units(system: System, targets: Iterable[str]) -> Cleared:
@@ -163,56 +166,53 @@ def _empty_state(scene: Scene, step: Step) -> Cleared:
 
 
 def _delete_user(scene: Scene, step: Step) -> Cleared:
+    """All that is the account's; none of it as long as the account itself stays."""
     system, conf, name = scene.system, scene.context.conf.os, step.targets[0]
-    _delete_account(scene, name)
+    home, why = find_home(scene.context, name)
+    _delete_account(scene, name, why)
+    results = []
+    if why is not None:
+        results.append(Cleared(spared=(Left(str(home), why),)))
+    elif home.is_dir():
+        results.append(_delete_left_home(system, home, name))
     for file in (NAME, NAME_OF_CLOUD_INIT):
-        remove_sudoer(system, name, sudoers_dir=conf.sudoers_dir, file=file)
-    return _remove(kept_for_user(system, name))
+        unlist = partial(remove_sudoer, system, name, sudoers_dir=conf.sudoers_dir, file=file)
+        results.append(_tell(f"{conf.sudoers_dir}/{file}", partial(_count, unlist)))
+    return join([*results, _remove(kept_for_user(scene.context, name))])
 
 
-def _delete_account(scene: Scene, name: str) -> None:
-    """The account and its home. ``userdel`` would empty a disk that is mounted in there."""
-    system = scene.system
-    account = find_account(system, name)
-    home_name = account.home if account else f"{scene.context.conf.os.home_dir}/{name}"
-    home = system.path(home_name)
-    why = refusal_of_home(system.within(home), name)
-    mounts = mounts_from(read_mounts(), home)
-    if account is not None:
-        if why is not None and home.exists():
-            raise GuestError(
-                f"cannot delete the account {name}: its home is {home_name}, and {why}; delete it"
-                " by hand"
-            )
-        if mounts:
-            raise GuestError(
-                f"cannot delete the account {name}: {mounts[0].point} is {mounts[0]}; unmount it"
-            )
-        ordinary = scene.profile.ordinary_system_users
-        if not users.delete_user(system, name, ordinary=ordinary):
-            raise GuestError(f"cannot delete the account {name}: userdel did not; see the warning")
-    if why is None and home.is_dir():
-        _delete_left_home(system, home, name)
-
-
-def _delete_left_home(system: System, home: Path, name: str) -> None:
-    """A home that was left behind: by a crash, or by a userdel that did half of its work."""
-    owner = home.stat().st_uid
-    if owner in _uids(system):
+def _delete_account(scene: Scene, name: str, obstacle: Optional[str]) -> None:
+    """The account with its home. ``userdel`` would empty a disk that is mounted in there."""
+    if find_account(scene.system, name) is None:
+        return
+    if obstacle is not None:
         raise GuestError(
-            f"cannot delete the home {home}: it is not {name}'s any more, but of the user {owner};"
-            " delete it by hand"
+            f"cannot delete the account {name}: {obstacle}; see to that, or delete it by hand"
         )
-    cleared = remove_folder(home)
-    left = (*cleared.failed, *cleared.spared)
-    if left:
-        raise GuestError(f"cannot delete all of {home}: {left[0]}")
+    ordinary = scene.profile.ordinary_system_users
+    if not users.delete_user(scene.system, name, ordinary=ordinary):
+        raise GuestError(f"cannot delete the account {name}: userdel did not; see the warning")
 
 
-def _uids(system: System) -> set[int]:
-    text = files.read_if_there(system.path("/etc/passwd")) or ""
-    accounts = map(parse_passwd_line, text.splitlines())
-    return {account.uid for account in accounts if account is not None}
+def _delete_left_home(system: System, home: Path, name: str) -> Cleared:
+    """A home that was left behind: by a crash, or by a userdel that did half of its work."""
+    heir = find_heir(system, home, name)
+    if heir is not None:
+        return Cleared(failed=(Left(str(home), f"{heir}; delete it by hand"),))
+    cleared = _tell(str(home), partial(remove_folder, home))
+    return Cleared(cleared.removed, failed=(*cleared.failed, *cleared.spared))
+
+
+def _count(remove: Callable[[], bool]) -> Cleared:
+    return Cleared(removed=int(remove()))
+
+
+def _tell(place: str, work: Callable[[], Cleared]) -> Cleared:
+    """One of several: an error is what is left of it, and keeps none of the others."""
+    try:
+        return work()
+    except (AgentError, OSError) as error:
+        return Cleared(failed=(Left(place, _reason(error)),))
 
 
 def _empty(
@@ -238,8 +238,8 @@ def _remove(paths: Iterable[Path]) -> Cleared:
     return Cleared(removed, tuple(spared), tuple(failed))
 
 
-def _reason(error: OSError) -> str:
-    return error.strerror or describe(error)
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or describe(error)
 
 
 DEEDS: Mapping[Deed, Callable[[Scene, Step], Cleared]] = {

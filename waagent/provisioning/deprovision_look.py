@@ -13,11 +13,12 @@ from waagent.core.context import Context
 from waagent.core.errors import AgentError
 from waagent.core.mounts import mounts_from, read_mounts
 from waagent.core.system import System
-from waagent.guest.accounts import find_account, is_system_account
+from waagent.guest.accounts import find_account, has_account_with, is_system_account
 from waagent.guest.profile import Profile
 from waagent.guest.profiles import network_unit_dir
 from waagent.guest.ssh import HOST_KEY_TYPES
-from waagent.provisioning.deprovision_guard import refusal
+from waagent.guest.sudoers import BESIDE
+from waagent.provisioning.deprovision_guard import refusal, refusal_of_home
 from waagent.provisioning.deprovision_plan import RESOLV_CONF, Deed, Seen, Step
 
 log = logging.getLogger(__name__)
@@ -87,6 +88,9 @@ def find_targets(context: Context, step: Step) -> list[str]:
 
 def find_obstacles(context: Context, step: Step) -> list[str]:
     """What the step will have to leave alone, and why, as far as that can be seen before."""
+    if step.deed is Deed.DELETE_USER:
+        home, why = find_home(context, step.targets[0])
+        return [] if why is None else [f"{home}: {why}"]
     if step.deed not in FOLDER_DEEDS:
         return []
     found = []
@@ -113,11 +117,39 @@ def host_keys(context: Context) -> Iterator[Path]:
             yield folder / name
 
 
-def kept_for_user(system: System, name: str) -> list[Path]:
-    """What other programs keep under an account's name, and nobody removes with it."""
-    if not _PLAIN_NAME.fullmatch(name):
-        return []
-    return [path for place in KEPT_FOR_USERS for path in entries(system, f"{place}/{name}")]
+def find_home(context: Context, name: str) -> tuple[Path, Optional[str]]:
+    """The home of an account, or what was left of one, and what keeps it from being deleted."""
+    system = context.system
+    account = find_account(system, name)
+    home = system.path(account.home if account else f"{context.conf.os.home_dir}/{name}")
+    if not home.exists():
+        return home, None
+    why = refusal_of_home(system.within(home), name)
+    mounts = mounts_from(read_mounts(), home) if account is not None else ()
+    if why is None and mounts:
+        why = f"{mounts[0].point} is {mounts[0]}"
+    if why is None:
+        why = find_heir(system, home, name)
+    return home, why
+
+
+def find_heir(system: System, home: Path, name: str) -> Optional[str]:
+    """Whose a home is that is not the account's, or was left when that went."""
+    owner, account = home.stat().st_uid, find_account(system, name)
+    if account is not None and owner in (0, account.uid):
+        return None
+    if owner == 0 or has_account_with(system, owner):
+        return f"it is not {name}'s, but of the user {owner}"
+    return None
+
+
+def kept_for_user(context: Context, name: str) -> list[Path]:
+    """What goes with an account: what other programs keep under its name, and beside sudoers."""
+    system = context.system
+    places = [f"{context.conf.os.sudoers_dir}/{beside}" for beside in BESIDE]
+    if _PLAIN_NAME.fullmatch(name):
+        places += [f"{place}/{name}" for place in KEPT_FOR_USERS]
+    return [path for place in places for path in entries(system, place)]
 
 
 def entries(system: System, target: str) -> list[Path]:
@@ -140,11 +172,9 @@ def is_folder(system: System, target: str) -> bool:
 
 
 def _of_user(context: Context, name: str) -> list[Path]:
-    system = context.system
-    account = find_account(system, name)
-    home = system.path(account.home) if account is not None else None
-    found = [home] if home is not None and home.is_dir() else []
-    return found + kept_for_user(system, name)
+    home, why = find_home(context, name)
+    found = [home] if why is None and home.is_dir() else []
+    return found + kept_for_user(context, name)
 
 
 def _content(folder: Path) -> list[Path]:

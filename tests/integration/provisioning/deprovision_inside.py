@@ -23,7 +23,6 @@ from tests.integration.provisioning.generalized import (
     LIB,
     NAMESAKE,
     SSH,
-    SYSTEM_USER,
     USER,
     command,
     run_waagent,
@@ -191,15 +190,6 @@ def test_machine_is_the_same_wherever_the_first_run_was_killed() -> None:
     assert [step for step, (is_whole, _) in table.items() if is_whole] in ([], [steps - 1])
 
 
-def test_account_whose_home_was_left_by_a_crash_is_gone_after_another_run() -> None:
-    """userdel was killed between its two halves."""
-    machine.make_used()
-    subprocess.run(["userdel", "-f", USER], check=True, capture_output=True)
-    assert Path(f"/home/{USER}").is_dir()
-    assert run_waagent("-deprovision+user", "-force").returncode == 0
-    assert not Path(f"/home/{USER}").exists()
-
-
 def test_dry_run_changes_nothing_and_shows_what_would_go() -> None:
     machine.make_used()
     before = machine.snapshot()
@@ -227,30 +217,6 @@ def test_nothing_is_done_without_a_yes(answer: str, code: int, end: str) -> None
     assert "Do you want to proceed (y/n)" in done.stdout
     assert ("nothing has been changed" if end == "yet" else end) in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
-
-
-def test_system_user_is_not_deleted() -> None:
-    machine.make_used()
-    ovf = (LIB / "ovf-env.xml").read_text("utf-8").replace(USER, SYSTEM_USER)
-    write(LIB / "ovf-env.xml", ovf)
-    done = run_waagent("-deprovision+user", "-force")
-    assert done.returncode == 0
-    assert f"{SYSTEM_USER} is a system user. Will not delete it." in done.stdout
-    assert machine.has_account(SYSTEM_USER)
-    assert list(LIB.iterdir()) == []
-
-
-def test_user_who_runs_processes_is_deleted_all_the_same() -> None:
-    machine.make_used()
-    argv = ["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", "sleep", "60"]
-    busy = subprocess.Popen(argv)
-    try:
-        assert run_waagent("-deprovision+user", "-force").returncode == 0
-    finally:
-        busy.kill()
-        busy.wait()
-    assert not machine.has_account(USER)
-    assert not Path(f"/home/{USER}").exists()
 
 
 @pytest.mark.parametrize("kind", ["tmpfs", "bind"])

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[3]
-CHECKS = tuple(f"deprovision_inside{part}.py" for part in ("", "_terminal", "_faults"))
+CHECKS = tuple(f"deprovision_inside{part}.py" for part in ("", "_accounts", "_terminal", "_faults"))
 SANDBOX = """
 set -e
 mount -t tmpfs tmpfs {place}

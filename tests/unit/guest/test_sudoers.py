@@ -83,6 +83,24 @@ def test_sudoers_file_that_visudo_refuses_changes_nothing(tmp_path: Path) -> Non
     assert guest.names(FOLDER) == ["waagent"]
 
 
+def test_user_loses_the_right_also_where_somebody_elses_line_is_broken(tmp_path: Path) -> None:
+    """sudo skips that line alone, so ours would go on to count."""
+    broken = f"no rule\n{OTHER}"
+    guest = booted(tmp_path, f"{broken}azu ALL=(ALL) ALL\n", visudo=fails(1, "syntax error"))
+    assert remove_sudoer(guest.system, "azu", sudoers_dir=FOLDER)
+    assert guest.file(FILE) == broken
+    assert guest.names(FOLDER) == ["waagent"]
+
+
+def test_lines_that_would_be_broken_without_the_users_stay(tmp_path: Path) -> None:
+    text = f"azu ALL=(ALL) \\\nALL\n{OTHER}"
+    guest = booted(tmp_path, text, visudo=[ok(), fails(1, "syntax error")])
+    with pytest.raises(GuestError, match="visudo refuses"):
+        remove_sudoer(guest.system, "azu", sudoers_dir=FOLDER)
+    assert guest.file(FILE) == text
+    assert guest.names(FOLDER) == ["waagent"]
+
+
 @pytest.mark.parametrize(
     ("name", "word"), [("Azu-1", "Azu-1"), ("ADMIN", '"ADMIN"'), ("jürgen", '"jürgen"')]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Optional, Union
@@ -246,6 +247,25 @@ def test_home_that_is_not_the_users_own_is_not_deleted_with_the_account(tmp_path
     assert room.act(person, force=True) == 1
     assert room.guest.file("/var/www/index.html") == "hello"
     assert not [argv for argv in room.guest.ran if argv[0] == "userdel"]
+
+
+def test_home_of_somebody_else_is_not_deleted_with_the_account(tmp_path: Path) -> None:
+    """userdel -f would not look whose it is. The plan says so before the question."""
+    room, asked, person = Room(tmp_path), Person("n"), Person()
+    owner = room.guest.path("/home/azureuser").stat().st_uid
+    room.guest.write(
+        "/etc/passwd", f"{room.guest.file('/etc/passwd')}bob:x:{owner or 4322}:9::/b:\n"
+    )
+    if not owner:
+        os.chown(room.guest.path("/home/azureuser"), 4322, 9)
+    room.guest.write("/home/azureuser/file", "bob's")
+    room.act(asked)
+    told = f"{room.guest.path('/home/azureuser')}: it is not azureuser's, but of the user"
+    assert f"      left alone: {told} {owner or 4322}" in asked.lines
+    assert room.act(person, force=True) == 1
+    assert room.guest.file("/home/azureuser/file") == "bob's"
+    assert not [argv for argv in room.guest.ran if argv[0] == "userdel"]
+    assert room.is_there("/etc/sudoers.d/waagent")
 
 
 @pytest.mark.parametrize(
