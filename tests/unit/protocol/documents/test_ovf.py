@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pytest
 
 from tests.support.samples import sample
@@ -191,11 +192,12 @@ def test_without_password_joins_the_texts_around_a_comment() -> None:
 
 
 def test_document_of_ten_megabytes_is_read_or_refused_as_any_other() -> None:
-    """Whether in one piece or in many."""
+    """Whether in one piece or in many; releases of libxml2 differ in the longest text they take."""
     many = "<ns1:x>1234567890</ns1:x>" * 400_000
     assert parse_ovf_env(ovf(many)).user_name == "u"
-    with pytest.raises(DocumentError):
-        parse_ovf_env(ovf(f"<ns1:CustomData>{'x' * 10_500_000}</ns1:CustomData>"))
+    with contextlib.suppress(DocumentError):
+        env = parse_ovf_env(ovf(f"<ns1:CustomData>{'x' * 10_500_000}</ns1:CustomData>"))
+        assert env.custom_data == "x" * 10_500_000
 
 
 def test_without_password_changes_nothing_else() -> None:
