@@ -18,6 +18,7 @@ from waagent.core.records import dataclass
 
 TABLE = Path("/proc/self/mountinfo")
 IN_MEMORY = frozenset({"tmpfs", "ramfs"})
+_MOUNT_ID = "mnt_id:"
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -70,8 +71,14 @@ def mount_of(descriptor: int) -> tuple[Optional[int], int]:
     number = None
     with contextlib.suppress(OSError, GuestError, ValueError):
         text = files.read_text(Path(f"/proc/self/fdinfo/{descriptor}"))
-        number = next(int(x[7:]) for x in text.splitlines() if x.startswith("mnt_id:"))
+        number = parse_mount_id(text)
     return number, os.fstat(descriptor).st_dev
+
+
+def parse_mount_id(text: str) -> Optional[int]:
+    """The kernel's number for the mount of an open file (proc(5), fdinfo); Linux 3.15 has it."""
+    found = (line[len(_MOUNT_ID) :] for line in text.splitlines() if line.startswith(_MOUNT_ID))
+    return next((int(number) for number in found), None)
 
 
 def _unescape(word: str) -> str:

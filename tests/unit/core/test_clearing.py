@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
 from waagent.core.clearing import MAX_DEPTH, empty_folder, remove_folder
 from waagent.core.errors import GuestError
-from waagent.core.mounts import mounts_from, parse_mounts, read_mounts
+from waagent.core.mounts import mounts_from, parse_mount_id, parse_mounts, read_mounts
 
 TABLE = """\
 25 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
@@ -100,3 +101,13 @@ def test_mounts_below_a_folder_are_those_at_it_or_in_it() -> None:
 
 def test_mounts_of_this_process_have_a_root() -> None:
     assert Path("/") in [each.point for each in read_mounts()]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("pos:\t0\nflags:\t02\nmnt_id:\t27\n", 27), ("pos:\t0\n", None), ("", None)],
+)
+def test_mount_of_an_open_file_is_unknown_where_the_kernel_is_old(
+    text: str, number: Optional[int]
+) -> None:
+    assert parse_mount_id(text) == number
