@@ -21,7 +21,7 @@ class Standing(enum.Enum):
     SAME = "provisioned"
     UNREPORTED = "provisioned, but the fabric has not accepted Ready yet"
     MOVED = "provisioned with another VM id"
-    UNNAMED = "provisioned with an empty VM id"
+    UNNAMED = "provisioned with an empty VM id, or one that cannot be read"
 
 
 def read_standing(context: Context) -> Standing:
@@ -29,7 +29,8 @@ def read_standing(context: Context) -> Standing:
     paths = context.paths
     stored = files.read_if_there(paths.provisioned)
     if stored is None:
-        return Standing.NEW
+        # A disk that fails for a moment must not have a machine set up anew, with other host keys.
+        return Standing.UNNAMED if paths.provisioned.is_file() else Standing.NEW
     if identity.is_same_vm(stored, identity.read_vm_id(context.system)):
         return Standing.SAME if is_done(context, paths.ready_reported) else Standing.UNREPORTED
     return Standing.MOVED if stored.strip() else Standing.UNNAMED

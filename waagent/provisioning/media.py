@@ -47,7 +47,8 @@ class Request:
 def take_request(context: Context) -> Request:
     """Read the media and save what is in it, without the password.
 
-    Raises ``MediaError`` or ``DocumentError``; the media is unmounted either way.
+    Raises ``MediaError`` or ``DocumentError``; the media is unmounted either way. What somebody
+    else has mounted stays so, unless the document was on it.
     """
     saved = _find_saved(context)
     if saved is not None:
@@ -56,13 +57,16 @@ def take_request(context: Context) -> Request:
     paths = context.paths
     log.info("Copying ovf-env.xml")
     device, folder = _mount(context)
+    is_ours = folder == paths.dvd
     try:
         data = _read(folder / OVF_NAME)
+        is_ours = True
         ovf = parse_ovf_env(data)
         _save(paths.ovf_env, without_password(data))
         _copy_tag(folder / TAG_NAME, paths.lib / TAG_NAME)
     finally:
-        _unmount(context, folder)
+        if is_ours:
+            _unmount(context, folder)
     if ovf.is_newer:
         log.warning("Newer provisioning configuration detected. Please consider updating waagent")
     return Request(ovf, device)

@@ -8,6 +8,7 @@ from typing import Optional
 import pytest
 
 from tests.support.new_machine import LIB, UUID, VM_ID, World
+from waagent.core.files import MAX_READ
 from waagent.provisioning import marker
 from waagent.provisioning.marker import Standing
 
@@ -45,6 +46,16 @@ def test_standing_follows_the_id_in_either_byte_order(
     tmp_path: Path, provisioned: Optional[str], ready: Optional[str], expected: Standing
 ) -> None:
     assert marker.read_standing(machine(tmp_path, provisioned, ready).context) is expected
+
+
+def test_machine_whose_marker_cannot_be_read_is_not_set_up_anew(tmp_path: Path) -> None:
+    """Too large to be read is what a test can make of it; the file's existence decides."""
+    world = machine(tmp_path, VM_ID)
+    with world.guest.path(f"{LIB}/provisioned").open("wb") as stream:
+        stream.truncate(MAX_READ + 1)
+    assert marker.read_standing(world.context) is Standing.UNNAMED
+    marker.write_marker(world.context)
+    assert marker.read_standing(world.context) is Standing.SAME
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,14 @@ def test_media_that_is_mounted_already_is_read_where_it_is(tmp_path: Path) -> No
     assert world.guest.ran == [("umount", "/media/disc")]
 
 
+def test_disk_that_somebody_mounted_and_that_has_no_document_stays_mounted(tmp_path: Path) -> None:
+    files: Files = {"/dev/vdb": "", "/proc/mounts": "/dev/vdb /data vfat rw 0 0\n"}
+    world = World(tmp_path, files=files, without=("/dev/sr0",))
+    with pytest.raises(MediaError, match=r"reading file .*/data/ovf-env\.xml"):
+        take_request(world.context)
+    assert world.guest.ran == []
+
+
 @pytest.mark.parametrize(
     ("world", "error"),
     [
