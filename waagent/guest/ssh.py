@@ -98,7 +98,8 @@ def ensure_host_keys(system: System, *, ssh_dir: str, key_type: str, regenerate:
     reported = "rsa" if key_type == "auto" else key_type
     folder = system.path(ssh_dir)
     public = folder / f"ssh_host_{reported}_key.pub"
-    _sweep(folder)
+    for left in find_unfinished(system, ssh_dir=ssh_dir):
+        shutil.rmtree(left, ignore_errors=True)
     if regenerate or not (public.exists() or _derive_public(system, public)):
         with _generated(system, folder, key_type) as made:
             if f"ssh_host_{reported}_key" not in made:
@@ -137,6 +138,11 @@ def host_key_files(system: System, *, ssh_dir: str) -> Iterator[Path]:
                 yield path
 
 
+def find_unfinished(system: System, *, ssh_dir: str) -> list[Path]:
+    """The folders of attempts that were killed while they made host keys."""
+    return [path for path in system.path(ssh_dir).glob(f"{_ASIDE}*") if not path.is_symlink()]
+
+
 def _keys(text: str) -> Iterator[str]:
     every = (line.strip() for line in text.splitlines())
     lines = [line for line in every if line and not line.startswith("#")]
@@ -164,12 +170,6 @@ def _key_folder(system: System, account: Account, path: str) -> Iterator[int]:
             if b":ssh_home_t" not in label:
                 selinux.set_label(system, folder, selinux.SSH_HOME)
         yield folder
-
-
-def _sweep(folder: Path) -> None:
-    """What an attempt left that was killed while it made keys."""
-    for left in folder.glob(f"{_ASIDE}*"):
-        shutil.rmtree(left, ignore_errors=True)
 
 
 def _derive_public(system: System, public: Path) -> bool:

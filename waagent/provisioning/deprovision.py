@@ -82,10 +82,7 @@ def render_plan(context: Context, plan: Plan, *, most: int) -> Iterator[str]:
     yield "This is what is done, and why:"
     for number, step in enumerate(plan.steps, start=1):
         yield f"{number:3}. {step.what}: {step.why}"
-        found = find_targets(context, step)
-        yield from (f"{INDENT}{path}" for path in found[:most])
-        if len(found) > most:
-            yield f"{INDENT}and {len(found) - most} more"
+        yield from (f"{INDENT}{path}" for path in _cut(find_targets(context, step), most))
         yield from (f"{INDENT}left alone: {what}" for what in find_obstacles(context, step))
     yield from (f"Note: {note}" for note in plan.notes)
     yield ""
@@ -116,12 +113,17 @@ def _attempt(scene: Scene, step: Step, label: str, terminal: Terminal) -> list[s
     else:
         failures = [f"cannot remove {left}" for left in cleared.failed]
     count = f" ({cleared.removed} removed)" if cleared.removed and not failures else ""
+    failures, spared = _cut(failures), _cut([f"left alone: {left}" for left in cleared.spared])
     terminal.say(f"{label} {'Failed to ' if failures else 'Done: '}{step.what}{count}")
-    for failure in failures:
-        terminal.say(f"{INDENT}{failure}")
-    for left in cleared.spared:
-        terminal.say(f"{INDENT}left alone: {left}")
+    for line in (*failures, *spared):
+        terminal.say(f"{INDENT}{line}")
     return [f"{step.what}: {failure}" for failure in failures]
+
+
+def _cut(lines: list[str], most: int = MOST_SHOWN) -> list[str]:
+    """The first lines, and how many more there are: a read-only disk refuses every file."""
+    more = len(lines) - most
+    return lines if more <= 0 else [*lines[:most], f"and {more} more"]
 
 
 def _tell_end(failures: tuple[str, ...], terminal: Terminal) -> int:

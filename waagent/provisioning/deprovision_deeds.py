@@ -31,6 +31,7 @@ from waagent.provisioning.deprovision_look import (
     host_keys,
     is_folder,
     kept_for_user,
+    unfinished_keys,
 )
 from waagent.provisioning.deprovision_plan import HOST_NAME, Deed, Step
 
@@ -110,7 +111,9 @@ def _command_line(system: System, pid: str) -> list[str]:
 
 
 def _delete_host_keys(scene: Scene, _step: Step) -> Cleared:
-    return _remove(host_keys(scene.context))
+    folders = unfinished_keys(scene.context)
+    results = [_tell(str(folder), partial(remove_folder, folder)) for folder in folders]
+    return join([*results, _remove(host_keys(scene.context))])
 
 
 def _delete_leases(scene: Scene, step: Step) -> Cleared:

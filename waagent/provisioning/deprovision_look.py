@@ -16,7 +16,7 @@ from waagent.core.system import System
 from waagent.guest.accounts import find_account, has_account_with, is_system_account
 from waagent.guest.profile import Profile
 from waagent.guest.profiles import network_unit_dir
-from waagent.guest.ssh import HOST_KEY_TYPES
+from waagent.guest.ssh import HOST_KEY_TYPES, find_unfinished
 from waagent.guest.sudoers import BESIDE
 from waagent.provisioning.deprovision_guard import refusal, refusal_of_home
 from waagent.provisioning.deprovision_plan import RESOLV_CONF, Deed, Seen, Step
@@ -74,7 +74,7 @@ def find_targets(context: Context, step: Step) -> list[str]:
     """What the step would remove as far as it is there, for people to read."""
     system = context.system
     if step.deed is Deed.DELETE_HOST_KEYS:
-        return [str(path) for path in host_keys(context)]
+        return [_described(path) for path in (*host_keys(context), *unfinished_keys(context))]
     if step.deed is Deed.DELETE_USER:
         return [_described(path) for path in _of_user(context, step.targets[0])]
     found = []
@@ -115,6 +115,11 @@ def host_keys(context: Context) -> Iterator[Path]:
     for name in names:
         if _KEY_NAME.fullmatch(name):
             yield folder / name
+
+
+def unfinished_keys(context: Context) -> list[Path]:
+    """Folders with keys that were never the host's: whoever made them was killed."""
+    return find_unfinished(context.system, ssh_dir=context.conf.os.ssh_dir)
 
 
 def find_home(context: Context, name: str) -> tuple[Path, Optional[str]]:

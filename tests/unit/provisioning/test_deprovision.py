@@ -12,6 +12,7 @@ import pytest
 from tests.fabric.media import OvfMedia, render_ovf_env
 from tests.support.machine import Guest, Machine, User
 from tests.support.runner import Answers, Argv, fails, missing, ok, times_out
+from waagent.core.clearing import MAX_DEPTH
 from waagent.core.clock import Stop
 from waagent.core.conf import load
 from waagent.core.context import Context
@@ -128,6 +129,14 @@ def test_all_is_clean_after_a_yes(tmp_path: Path) -> None:
     assert not room.is_there(f"{UNIT}/walinuxagent.service.d")
     assert not room.is_there("/etc/sudoers.d/waagent")
     assert room.guest.ran[0] == ("systemctl", "stop", "walinuxagent")
+
+
+def test_host_keys_that_were_being_made_when_the_power_went_go_too(tmp_path: Path) -> None:
+    key = "/etc/ssh/.waagent-host-keys.0123456789ab/etc/ssh/ssh_host_rsa_key"
+    room, person = Room(tmp_path, files={key: "key"}), Person("y")
+    assert room.act(person) == 0
+    assert f"      {room.guest.path('/etc/ssh/.waagent-host-keys.0123456789ab')}/" in person.lines
+    assert room.guest.names("/etc/ssh") == []
 
 
 @pytest.mark.parametrize("answer", ["n", "N", "no", "", "x y", "ja", None])
@@ -302,3 +311,16 @@ def test_long_list_is_cut_before_the_question_and_whole_in_a_dry_run(tmp_path: P
     shown = [sum("GoalState." in line for line in person.lines) for person in (asked, looked)]
     assert shown == [10, 30]
     assert "      and 23 more" in asked.lines
+
+
+def test_long_list_of_failures_is_cut(tmp_path: Path) -> None:
+    room, person = Room(tmp_path), Person()
+    for number in range(13):
+        (room.guest.path(LIB) / f"{number:02}" / "/".join("d" * (MAX_DEPTH + 1))).mkdir(
+            parents=True
+        )
+    assert room.act(person, force=True) == 1
+    told = [line for line in person.lines if "nested more than" in line]
+    assert len(told) == 20, "in the step and at the end"
+    assert person.lines.count("      and 3 more") == 1
+    assert [line for line in person.lines[-1:] if line.endswith(": and 3 more")]
