@@ -118,7 +118,7 @@ def _plan_used(facts: Facts, filesystem: str, record: Optional[Record]) -> Plan:
     if content.kind is None and content.problem:
         return Plan(Action.MOUNT, target.number, content.problem)  # mounting harms nothing
     why = ""
-    if interrupted and content.kind in (None, "ntfs"):
+    if interrupted and (content.kind is None or content.strangers == ()):
         why = "its formatting was interrupted"
     elif content.is_blank and len(real) == 1:
         why = "its only partition is blank"

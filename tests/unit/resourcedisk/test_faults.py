@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.runner import Answers, Argv, fails, missing, ok, times_out
-from tests.unit.resourcedisk.images import File, mbr, ntfs
+from tests.unit.resourcedisk.images import MIB, File, mbr, ntfs
 from tests.unit.resourcedisk.world import (
     EXT4,
     FORMAT,
@@ -79,6 +79,21 @@ def test_format_that_was_interrupted_is_taken_up_on_that_disk_only(
     world.prepare()
     assert world.changed == ["sfdisk", "mkfs.ext4"]
     assert MOUNTED in caplog.text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [ntfs([File("thesis.doc")]), ntfs()[:512] + bytes(MIB)],
+    ids=["files", "files cannot be told"],
+)
+def test_ntfs_that_was_filled_after_a_format_failed_is_left_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    world = World(tmp_path, content=content)
+    world.guest.write("/var/lib/waagent/resource_disk.json", '{"table": "00c0ffee"}')
+    world.prepare()
+    assert world.changed == []
+    assert "cannot use /dev/sdb as resource disk: /dev/sdb1 holds" in errors(caplog)[0]
 
 
 def test_partition_that_comes_late_is_waited_for(
