@@ -12,7 +12,6 @@ NO_SUDO = stops("the sudoers file does not take its place", "visudo")
 NO_UNMOUNT = goes_on("the media stays mounted", "Cannot unmount")
 NO_EJECT = goes_on("the media stays in its drive", "Cannot eject")
 NO_ANSWER = goes_on("cloud-init counts as not enabled", "cloud-init is enabled: False")
-NO_NAME = goes_on("the kernel hears of the host name at its next start", "Cannot tell the kernel")
 NO_ROUTE = goes_on("the fabric is tried without that route", "Cannot add the route to")
 LOCAL_ONLY = goes_on("only local accounts count as existing")
 
@@ -29,7 +28,6 @@ PROGRAMS = (
     Program("mount", "/usr/bin/mount", 60, *alike(NO_MEDIA)),
     Program("umount", "/usr/bin/umount", 60, *alike(NO_UNMOUNT)),
     Program("ip", "/usr/sbin/ip", 30, *alike(NO_ROUTE), machines=()),
-    Program("hostname", "/usr/bin/hostname", 30, *alike(NO_NAME), machines=("debian-12",)),
     Program(
         "hostnamectl",
         "",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.e2e.kills import DAEMON, KILLS
+from tests.faults.chosen import NAMES, chosen, others
 from tests.faults.commands import PROGRAMS, command_faults
 from tests.faults.disks import DISKS
 from tests.faults.rows import How, Outcome
@@ -14,9 +15,14 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs/faults.md"
 HEAD = """# What a first boot makes of faults
 
 Written by `python -m tests.faults` from the rows that the tests run, and held against them by a
-test. Commands: in process in `tests/integration/daemon/test_fault_commands.py`, a sample for real
-in `tests/e2e/test_fault_table.py`, each for real with `make faults`. Disks: there for real. SIGKILL
-to the real process: `tests/e2e/test_kill_points.py`. "Next start" is after the fault has gone.
+test. Every row of the commands runs in process with `make check`
+(`tests/integration/daemon/test_fault_commands.py`), where programs and time are stood in for. On a
+real first boot `make check` runs these rows (`tests/e2e/test_fault_table.py`):
+
+{checked}
+All other rows of disks and commands run on a real one with `make faults` alone
+(`tests/e2e/every_fault.py`); {never} are in process only. SIGKILL to the real process is
+`tests/e2e/test_kill_points.py`. "Next start" is after the fault has gone.
 """
 TITLES = (
     "| fault | what happens | what the fabric hears | after the next start |\n"
@@ -26,6 +32,9 @@ TITLES = (
 
 def render() -> str:
     """The whole document."""
+    real = {row.name for row in (*chosen(), *others())}
+    never = [p.name for p in PROGRAMS if f"{p.name} {How.FAILS.value}" not in real]
+    head = HEAD.format(checked="".join(f"- {name}\n" for name in NAMES), never=" and ".join(never))
     limits = ", ".join(f"{p.name} {p.limit_s} s" for p in PROGRAMS)
     commands = ((row.name, row.outcome) for row in command_faults())
     disks = ((row.name, row.outcome) for row in DISKS)
@@ -35,7 +44,7 @@ def render() -> str:
         for kill in KILLS
     )
     return (
-        f"{HEAD}\n## Commands\n\nOne that {How.HANGS.value} is killed at its limit: {limits}.\n\n"
+        f"{head}\n## Commands\n\nOne that {How.HANGS.value} is killed at its limit: {limits}.\n\n"
         f"{TITLES}{_rows(commands)}\n## Disks\n\n{TITLES}{_rows(disks)}\n## SIGKILL\n\n"
         f"{TITLES}{kills}"
     )

@@ -43,9 +43,9 @@ def missing() -> Answer:
     return Answer(code=CANNOT_START, stderr="[Errno 2] No such file or directory")
 
 
-def times_out() -> Answer:
-    """The command does not end in time."""
-    return Answer(times_out=True)
+def times_out(stdout: str = "") -> Answer:
+    """The command does not end in time; what it had printed until then."""
+    return Answer(times_out=True, stdout=stdout)
 
 
 @dataclass
@@ -73,7 +73,7 @@ class ScriptedRunner:
         self.calls.append(Ran(argv, stdin, timeout_s))
         answer = self._answer(argv)
         if answer.times_out:
-            raise CommandTimedOut(argv, timeout_s, "")
+            raise CommandTimedOut(argv, timeout_s, answer.stdout)
         if answer.do is not None:
             answer.do(argv, stdin or b"")
         return Result(argv, answer.code, answer.stdout, answer.stderr)

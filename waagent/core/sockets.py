@@ -34,6 +34,11 @@ def kernel_hostname() -> str:
     return socket.gethostname()
 
 
+def set_kernel_hostname(name: str) -> None:
+    """Give the kernel another name by sethostname(2); raises ``OSError`` if it refuses."""
+    socket.sethostname(name)
+
+
 def process_id() -> int:
     """Our own process id."""
     return os.getpid()

@@ -13,6 +13,7 @@ from waagent.core.commands import Begun, Child, ProcessRunner, Result, Runner, S
 from waagent.core.records import dataclass, field
 from waagent.core.rooted import Rooted
 
+KERNEL_HOSTNAME = "/proc/sys/kernel/hostname"
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -39,6 +40,19 @@ class System(Rooted):
     def start(self, spawn: Spawn) -> Child:
         """Start a child that outlives the call; raises ``CommandFailed`` if it cannot start."""
         return self.runner.start(spawn)
+
+    def set_kernel_hostname(self, name: str) -> None:
+        """Give the kernel a host name until the next start.
+
+        By sethostname(2), which needs neither a program nor a /proc/sys that can be written.
+        Raises ``OSError`` where the kernel does not take it, as in a container.
+        """
+        if self.root == Path("/"):
+            from waagent.core import sockets
+
+            sockets.set_kernel_hostname(name)
+        else:
+            self.path(KERNEL_HOSTNAME).write_text(f"{name}\n", encoding="utf-8")
 
     def has_command(self, name: str) -> bool:
         """Whether a program of that name is on the guest's PATH."""

@@ -16,6 +16,7 @@ from waagent.core.errors import AgentError, GuestError, describe
 from waagent.core.events import Op
 from waagent.core.log import Quietly
 from waagent.core.sysctl import ValueBell
+from waagent.core.system import KERNEL_HOSTNAME
 from waagent.guest import hostname
 from waagent.guest.profile import Profile
 
@@ -29,12 +30,15 @@ TELL_AGAIN_S = 3600.0
 
 def find_bell(context: Context) -> Optional[ValueBell]:
     """What the kernel rings when the name is changed, if this kernel does."""
-    return sysctl.find_bell(context.system.path(hostname.KERNEL))
+    return sysctl.find_bell(context.system.path(KERNEL_HOSTNAME))
 
 
 class HostnameWatch:
     """Remembers the name that was published last.
 
+    The kernel's name at the start is a change that happened while no agent ran if it is another
+    than that; except where the published name stands in /etc/hostname and the kernel does not take
+    it: then it is what the kernel was left with, until it has yet another.
     One that cannot be published is tried again after pauses that grow: the reference forgot it.
     """
 
@@ -42,6 +46,7 @@ class HostnameWatch:
         self._context = context
         self._profile = profile
         self._published: Optional[str] = None
+        self._left_with = ""
         self._noticed = ""
         self._retry = _Pauses(context.system.clock, period_s)
         self._quietly = Quietly(context.system.clock, TELL_AGAIN_S)
@@ -50,8 +55,9 @@ class HostnameWatch:
         """Publish the kernel's name if it is another than the last."""
         if self._published is None:
             self._published = self._read_record()
+            self._left_with = self._find_name_left_with(self._published)
         name = hostname.read_hostname(self._context.system)
-        if not name or name == self._published:
+        if not name or name in (self._published, self._left_with):
             self._noticed = ""
             return
         if name != self._noticed:
@@ -70,6 +76,14 @@ class HostnameWatch:
             reason = f'cannot make "{self._record}": {error.strerror}'
             raise GuestError(reason) from error
 
+    def _find_name_left_with(self, published: str) -> str:
+        system = self._context.system
+        if not hostname.kernel_takes_not(system, published):
+            return ""
+        name = hostname.read_hostname(system)
+        log.info("The kernel does not take the host name %s, it keeps %s", published, name)
+        return name
+
     def _publish(self, name: str) -> None:
         try:
             hostname.set_hostname(self._context.system, self._profile, name)
@@ -78,7 +92,7 @@ class HostnameWatch:
             pause_s = self._retry.lengthen()
             self._tell(f"Error while publishing the hostname: {describe(error)}", pause_s)
             return
-        self._published, self._noticed = name, ""
+        self._published, self._left_with, self._noticed = name, "", ""
         self._retry.end()
 
     def _tell(self, text: str, pause_s: float) -> None:

@@ -43,7 +43,7 @@ def change_accounts(system: System, *argv: str, stdin: Optional[bytes] = None) -
             break
         if not _remove_dead_locks(system) and attempt < LOCK_TRIES:
             if attempt == 1:
-                log.info("Waiting for another program that changes accounts: %s", _line(result))
+                log.info("Waiting for another program that changes accounts, to run %s", argv[0])
             system.clock.wait(None, 1.0)
     return result
 
@@ -94,7 +94,3 @@ def _is_dead(system: System, path: Path) -> bool:
         return False
     text = (files.read_if_there(path, limit=_LONGEST_PID) or "").strip("\0 \n")
     return not text.isdigit() or not system.path(f"/proc/{int(text)}").exists()
-
-
-def _line(result: Result) -> str:
-    return " ".join(result.output.split())

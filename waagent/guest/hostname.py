@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from waagent.core import files
-from waagent.core.errors import CommandFailed, CommandTimedOut, GuestError
-from waagent.core.system import System
+from waagent.core.errors import CommandTimedOut, GuestError
+from waagent.core.system import KERNEL_HOSTNAME, System
 from waagent.guest import selinux
 from waagent.guest.dhcp import NetworkDaemon, find_network_daemon
 from waagent.guest.interfaces import find_primary_interface
@@ -22,7 +22,6 @@ from waagent.guest.publishing import Exchange, tell_name
 
 log = logging.getLogger(__name__)
 
-KERNEL = "/proc/sys/kernel/hostname"
 FILE = "/etc/hostname"
 FILE_OF_SUSE = "/etc/HOSTNAME"  # a link to the other since SUSE 12
 CLOUD_INIT = "/var/lib/cloud/data/set-hostname"
@@ -31,6 +30,7 @@ IFCFG_FOLDER = "/etc/sysconfig/network-scripts"
 WICKED_CONF = "/etc/sysconfig/network/dhcp"
 TIMEOUT_S = 30.0
 LONGEST = 4096  # /proc/sys refuses to be read with a large buffer
+LONGEST_IN_KERNEL = 64  # __NEW_UTS_LEN; a file may hold a longer name
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _AUTOMATIC = re.compile(r"^\s*send\s+host-name\b.*(<hostname>|gethostname.*[(),])", re.MULTILINE)
 _IFCFG_KEY = "DHCP_HOSTNAME"
@@ -39,7 +39,7 @@ _WICKED_KEY = "DHCLIENT_HOSTNAME_OPTION"
 
 def read_hostname(system: System) -> str:
     """The name that the kernel has now; empty where the guest hides it."""
-    return (files.read_if_there(system.path(KERNEL), limit=LONGEST) or "").strip()
+    return (files.read_if_there(system.path(KERNEL_HOSTNAME), limit=LONGEST) or "").strip()
 
 
 def set_hostname(system: System, profile: Profile, name: str) -> None:
@@ -50,6 +50,26 @@ def set_hostname(system: System, profile: Profile, name: str) -> None:
             break
     if read_hostname(system) != name:
         _set_kernel(system, name)
+
+
+def kernel_takes_not(system: System, name: str) -> bool:
+    """Whether the machine has this name, and only its kernel has another as it does not take it.
+
+    So it is where the name stands in /etc/hostname and is too long for the kernel, or where the
+    kernel takes none at all, as in a container. The latter is found out by giving the kernel the
+    very name that it has, which changes nothing.
+    """
+    current = read_hostname(system)
+    kept = (files.read_if_there(system.path(FILE), limit=LONGEST) or "").strip()
+    if not current or current == name or kept != name:
+        return False
+    if len(name) > LONGEST_IN_KERNEL:
+        return True
+    try:
+        system.set_kernel_hostname(current)
+    except OSError:
+        return True
+    return False
 
 
 def publish_hostname(
@@ -161,17 +181,11 @@ _WRITERS: dict[HostnameWriter, Callable[[System, str], bool]] = {
 
 def _set_kernel(system: System, name: str) -> None:
     try:
-        with system.path(KERNEL).open("w", encoding="ascii") as stream:
-            stream.write(name)
+        system.set_kernel_hostname(name)
     except OSError as error:
-        try:
-            system.run("hostname", name, timeout_s=TIMEOUT_S).check()
-        except CommandFailed as failure:
-            log.warning(
-                "Cannot tell the kernel the host name before the next start: %s (%s)",
-                error.strerror,
-                " ".join(str(failure).split()),
-            )
+        log.warning(
+            "Cannot tell the kernel the host name before the next start: %s", error.strerror
+        )
 
 
 def _configure_dhclient(system: System, path_text: str, name: str) -> bool:

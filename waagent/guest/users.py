@@ -190,9 +190,14 @@ def _set_by_guest(system: System, name: str, password: str, crypt_id: str) -> No
 
 
 def _chpasswd(system: System, name: str, line: str, *options: str) -> None:
-    result = change_accounts(system, "chpasswd", *options, stdin=line.encode("utf-8"))
+    # The output is not shown: some versions repeat the line they were given.
+    try:
+        result = change_accounts(system, "chpasswd", *options, stdin=line.encode("utf-8"))
+    except CommandTimedOut as error:
+        raise GuestError(
+            f"cannot set the password of {name}: chpasswd did not end within {error.timeout_s:g} s"
+        ) from None
     if not result.ok:
-        # The output is not shown: some versions repeat the line they were given.
         trouble = find_disk_trouble(result)
         why = f"chpasswd ended with {result.code}" + (f" ({trouble})" if trouble else "")
         raise GuestError(f"cannot set the password of {name}: {why}")

@@ -131,12 +131,11 @@ class NativeProvisioning:
             sudoers_dir=conf.os.sudoers_dir,
             needs_password=bool(ovf.password),
         )
-        if self._profile.edits_sshd_config:
-            self._configure_sshd(ovf)
-        for key in ovf.public_keys:
-            self._deploy_public_key(ovf.user_name, key)
-        for pair in ovf.key_pairs:
-            self._deploy_key_pair(ovf.user_name, pair)
+        try:
+            if self._profile.edits_sshd_config:
+                self._configure_sshd(ovf)
+        finally:  # whatever is wrong with those settings, it is no reason to keep the user out
+            self._deploy_keys(ovf)
 
     def _configure_sshd(self, ovf: OvfEnv) -> None:
         log.info("Configure sshd")
@@ -149,6 +148,12 @@ class NativeProvisioning:
             allow_password=not ovf.is_ssh_password_disabled,
             client_alive_interval=os_conf.ssh_client_alive_interval_s,
         )
+
+    def _deploy_keys(self, ovf: OvfEnv) -> None:
+        for key in ovf.public_keys:
+            self._deploy_public_key(ovf.user_name, key)
+        for pair in ovf.key_pairs:
+            self._deploy_key_pair(ovf.user_name, pair)
 
     def _deploy_public_key(self, user: str, key: PublicKey) -> None:
         log.info("Deploy ssh public key.")

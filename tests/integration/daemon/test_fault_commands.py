@@ -23,12 +23,10 @@ from waagent.daemon.outcome import DONE
 
 ANSWERS = {How.FAILS: fails(1, "it says no"), How.HANGS: times_out(), How.MISSING: missing()}
 CONF = "Provisioning.ExecuteCustomData=y\nProvisioning.RegenerateSshHostKeyPair=y\n"
-KERNEL_NAME = "/proc/sys/kernel/hostname"
 ROUTES = {"/proc/net/route": routes(("eth0", "10813FA8", "0100000A", "0007", 0, "FFFFFFFF"))}
 MORE: dict[Argv, Answers] = {
     ("/bin/sh",): ok(),
     ("getent",): fails(2),
-    ("hostname",): ok(),
     ("service",): fails(1),
 }
 CASES = [(fault, distro) for fault in command_faults() for distro in fault.program.machines]
@@ -61,9 +59,8 @@ class Faulty(World):
 
 
 def machine(folder: Path, fabric: Fabric, distro: str) -> Faulty:
-    """With systemd, or without; there the kernel takes no name from a file either."""
+    """With systemd, or without."""
     media = OvfMedia(**{**vars(WANTED), "custom_data": b"#!/bin/sh\n"})
-    is_classic = distro == "debian-12"
     world = Faulty(
         folder,
         fabric,
@@ -72,11 +69,9 @@ def machine(folder: Path, fabric: Fabric, distro: str) -> Faulty:
         commands=MORE,
         files=ROUTES,
         distro=distro,
-        without=(KERNEL_NAME,) if is_classic else (),
     )
-    if is_classic:
+    if distro == "debian-12":
         world.guest.path("/run/systemd/system").rmdir()
-        world.guest.path(KERNEL_NAME).mkdir(parents=True)
     return world
 
 

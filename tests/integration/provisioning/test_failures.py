@@ -19,6 +19,7 @@ from tests.support.new_machine import (
     DVD,
     HOST_KEY,
     KEY,
+    KEYS_FILE,
     LIB,
     READY,
     STARTING,
@@ -246,6 +247,18 @@ def make(failure: Failure, folder: Path, fabric: Fabric) -> World:
         runner.answers = {**runner.answers, failure.command: [*failure.answers, good, good]}
     failure.broken(world)
     return world
+
+
+@pytest.mark.parametrize("answer", [fails(1, "bad"), times_out()], ids=["refuses", "hangs"])
+def test_key_is_deployed_whatever_sshd_says_of_its_settings(
+    tmp_path: Path, fabric: Fabric, answer: Answer
+) -> None:
+    """The machine that failed can be entered, to see why."""
+    present = ("sshd", "-t", "-f", "/etc/ssh/sshd_config")
+    world = World(tmp_path, fabric, commands={("sshd",): answer, present: ok()})
+    world.provision()
+    assert "cannot configure sshd" in str(world.health[-1][2])
+    assert world.guest.file(KEYS_FILE) == f"{WANTED.keys[0].value}\n"
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.machine import Guest, Machine
+from tests.support.naming import with_stubborn_kernel
 from tests.support.spool import spooled
 from tests.unit.environment.machine import (
     LIB,
@@ -58,6 +59,37 @@ def test_name_that_was_never_published_is_at_the_start(
     run_for(guest, thread_of(guest, CONF), 1)
     assert guest.file(RECORD) == "vm-7"
     assert said.messages == [CHANGED]
+
+
+def test_kernel_that_was_left_with_its_own_name_changes_nothing(
+    guest: Guest, said: pytest.LogCaptureFixture
+) -> None:
+    """As in a container, where nobody may name the kernel; a later name of it is a change."""
+    guest.write("/etc/hostname", "vm-7\n")
+    guest.write(RECORD, "vm-7")
+    guest = with_stubborn_kernel(guest)
+    worker = thread_of(guest, CONF)
+    run_for(guest, worker, 120)
+    assert (guest.file("/etc/hostname"), guest.file(RECORD)) == ("vm-7\n", "vm-7")
+    assert said.messages == ["The kernel does not take the host name vm-7, it keeps old-name"]
+    guest.write(KERNEL, "vm-8\n")
+    run_for(guest, worker, 120)
+    assert (guest.file("/etc/hostname"), guest.file(RECORD)) == ("vm-8\n", "vm-8")
+    guest.write(KERNEL, "old-name\n")
+    run_for(guest, worker, 120)
+    assert (guest.file("/etc/hostname"), guest.file(RECORD)) == ("old-name\n", "old-name")
+
+
+def test_name_that_the_kernel_got_while_no_agent_ran_is_published(guest: Guest) -> None:
+    """Be it only the kernel that has it (``hostname``), or the file too (``hostnamectl``)."""
+    guest.write(KERNEL, "vm-7\n")
+    run_for(guest, thread_of(guest, CONF), 1)
+    assert (guest.file("/etc/hostname"), guest.file(RECORD)) == ("vm-7\n", "vm-7")
+    guest.write(KERNEL, "vm-8\n")
+    guest.write("/etc/hostname", "vm-8\n")
+    contained = with_stubborn_kernel(guest)
+    run_for(contained, thread_of(contained, CONF), 1)
+    assert (guest.file("/etc/hostname"), guest.file(RECORD)) == ("vm-8\n", "vm-8")
 
 
 def test_name_is_not_watched_where_nobody_asked_for_it(guest: Guest) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.machine import LOOPBACK, Guest, Machine, routes
+from tests.support.naming import with_stubborn_kernel
 from tests.support.runner import Answer, Answers, Argv, fails, ok, times_out
 from waagent.core.errors import GuestError
 from waagent.guest import hostname
@@ -55,10 +56,46 @@ def test_hostname_is_written_by_us_when_hostnamectl_cannot(tmp_path: Path, answe
     assert guest.file("/etc/hostname") == "vm-7\n"
 
 
-def test_hostname_is_told_to_the_kernel_by_a_program_where_we_may_not(tmp_path: Path) -> None:
-    guest = Machine(files={"/etc/hostname": "a\n"}, commands={("hostname",): ok()}).boot(tmp_path)
+def test_hostname_that_the_kernel_does_not_take_is_for_the_next_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    guest = with_stubborn_kernel(Machine(files=KERNEL).boot(tmp_path))
     hostname.set_hostname(guest.system, guest.profile, "vm-7")
-    assert guest.ran == [("hostname", "vm-7")]
+    assert guest.file("/etc/hostname") == "vm-7\n"
+    assert hostname.read_hostname(guest.system) == "old-name"
+    assert caplog.messages == [
+        "Cannot tell the kernel the host name before the next start: Operation not permitted"
+    ]
+
+
+LONG_NAME = "a" * 65
+
+
+@pytest.mark.parametrize(
+    ("kept", "is_stubborn", "expected"),
+    [
+        ("vm-7", True, True),
+        ("vm-7", False, False),
+        ("old-name", True, False),
+        ("old-name", False, False),
+        ("", True, False),
+        (LONG_NAME, False, True),
+    ],
+)
+def test_kernel_takes_not_what_only_the_file_has(
+    tmp_path: Path, kept: str, is_stubborn: bool, expected: bool
+) -> None:
+    guest = Machine(files={**KERNEL, "/etc/hostname": f"{kept}\n"}).boot(tmp_path)
+    if is_stubborn:
+        guest = with_stubborn_kernel(guest)
+    wanted = LONG_NAME if kept == LONG_NAME else "vm-7"
+    assert hostname.kernel_takes_not(guest.system, wanted) is expected
+    assert hostname.read_hostname(guest.system) == "old-name"
+
+
+def test_kernel_takes_what_it_has(tmp_path: Path) -> None:
+    guest = with_stubborn_kernel(Machine(files=KERNEL).boot(tmp_path))
+    assert not hostname.kernel_takes_not(guest.system, "old-name")
 
 
 @pytest.mark.parametrize(

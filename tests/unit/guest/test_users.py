@@ -13,7 +13,7 @@ from typing import Callable, Optional
 import pytest
 
 from tests.support.machine import Guest, Machine, User
-from tests.support.runner import Answers, Argv, fails, ok, times_out
+from tests.support.runner import Answer, Answers, Argv, fails, ok, times_out
 from waagent.core.errors import GuestError
 from waagent.guest.sha_crypt import sha256_crypt, sha512_crypt
 from waagent.guest.users import (
@@ -279,13 +279,22 @@ def test_password_of_a_system_user_is_set_when_that_is_allowed(tmp_path: Path) -
     assert guest.stdin().startswith(b"svc:$6$")
 
 
-def test_password_failure_does_not_tell_what_the_program_was_given(tmp_path: Path) -> None:
-    commands: dict[Argv, Answers] = {("chpasswd",): fails(1, "line 1: azu:$6$secret")}
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (fails(1, "line 1: azu:$6$secret"), "chpasswd ended with 1"),
+        (times_out("line 1: azu:$6$secret"), "chpasswd did not end within 300 s"),
+    ],
+)
+def test_password_failure_does_not_tell_what_the_program_was_given(
+    tmp_path: Path, answer: Answer, told: str
+) -> None:
+    commands: dict[Argv, Answers] = {("chpasswd",): answer}
     guest = Machine(users=[AZU], files=LOGIN_DEFS, commands=commands).boot(tmp_path)
     with pytest.raises(GuestError) as error:
         give_password(guest)
     assert "secret" not in str(error.value)
-    assert "chpasswd ended with 1" in str(error.value)
+    assert str(error.value).endswith(told)
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(10, 10), (1, 1), (16, 16), (1024, 16)])
