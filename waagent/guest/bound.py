@@ -5,6 +5,8 @@ What each DHCP client wrote down, to speak to the server in its name. Options ar
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from typing import Optional
 
@@ -15,10 +17,11 @@ from waagent.core.system import System
 from waagent.guest.dhcp import LARGEST_LEASE, NetworkDaemon
 from waagent.guest.interfaces import Interface
 from waagent.guest.leases import MAGIC, OPTIONS_START
-from waagent.guest.processes import find_processes
+from waagent.guest.processes import Process, find_processes
 
 _ASSIGNMENT = re.compile(r"(?:dhcp4\.)?(\w+)=['\"]?([^'\"]*)['\"]?")
-_STATEMENT = re.compile(r"(?:option\s+)?([\w-]+)\s+([^;]+);")
+# What follows the blanks is none: else a file without a semicolon would take hours.
+_STATEMENT = re.compile(r"\s*(?:option\s+)?([\w-]+)\s+([^;\s][^;]*);")
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _BYTES = re.compile(r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2})+|([0-9A-Fa-f]{2})+")
 _ADDRESS_KEYS = ("ADDRESS", "ip_address", "IPADDR", "fixed-address")
@@ -51,11 +54,9 @@ def find_bound(system: System, interface: Interface, manager: NetworkDaemon) -> 
     elif manager is NetworkDaemon.DHCLIENT:
         facts = _of_dhclient(system, interface)
     else:  # udhcpc writes nothing down, and says 01 and its MAC unless told not to
-        return (
-            Bound(interface.addresses[0], None, b"\1" + interface.mac_bytes)
-            if (interface.addresses)
-            else None
-        )
+        if not interface.addresses:
+            return None
+        return Bound(interface.addresses[0], None, b"\1" + interface.mac_bytes)
     address = _first(facts, _ADDRESS_KEYS).partition("/")[0]
     if address not in interface.addresses:
         return None
@@ -92,15 +93,27 @@ def _of_dhclient(system: System, interface: Interface) -> dict[str, str]:
         "/var/lib/dhclient/dhclient.leases",
     ]
     for process in find_processes(system, "dhclient"):
-        if interface.name in process.argv and "-lf" in process.argv[:-1]:
+        if (
+            interface.name in process.argv
+            and "-lf" in process.argv[:-1]
+            and _is_ours(system, process)
+        ):
             places.insert(0, process.argv[process.argv.index("-lf") + 1])
     for place in places:
         for block in reversed(_text(system, place).split("lease {")[1:]):
-            facts = {m[1]: m[2].strip() for m in _STATEMENT.finditer(block.partition("\n}")[0])}
+            lines = block.partition("\n}")[0].split("\n")
+            facts = {m[1]: m[2].strip() for m in map(_STATEMENT.match, lines) if m}
             is_ours = facts.get("interface", "").strip('"') in ("", interface.name)
             if is_ours and facts.get("fixed-address") in interface.addresses:
                 return facts
     return {}
+
+
+def _is_ours(system: System, process: Process) -> bool:
+    """Whether it is our user's: anybody may call a process so, and name any file or device."""
+    with contextlib.suppress(OSError):
+        return system.path(f"/proc/{process.pid}").stat().st_uid == os.geteuid()
+    return False
 
 
 def _of_packets(system: System, interface: Interface) -> Optional[Bound]:

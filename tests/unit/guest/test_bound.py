@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.support.machine import Machine, routes
+from tests.support.machine import ANY_USER, Machine, routes
 from waagent.guest.bound import Bound, find_bound, iterate_options, parse_client_id
 from waagent.guest.dhcp import NetworkDaemon
 from waagent.guest.interfaces import read_interfaces
@@ -97,6 +98,23 @@ def test_lease_is_found_where_the_client_writes_it(
     tmp_path: Path, manager: NetworkDaemon, path: str, content: object, expected: Bound
 ) -> None:
     assert find(tmp_path, {path: content, **RUNS}, manager) == expected
+
+
+@pytest.mark.root
+def test_file_that_somebody_elses_dhclient_names_is_not_read(tmp_path: Path) -> None:
+    guest = Machine(files={**ADDRESS, **RUNS, "/run/x": DHCLIENT}).boot(tmp_path)
+    interface = read_interfaces(guest.system)[1]
+    assert find_bound(guest.system, interface, NetworkDaemon.DHCLIENT) is not None
+    os.chown(guest.path("/proc/9"), ANY_USER, ANY_USER)
+    assert find_bound(guest.system, interface, NetworkDaemon.DHCLIENT) is None
+
+
+@pytest.mark.parametrize("rubbish", ["a ", "a", "option ", " ", "a\n"], ids=repr)
+def test_lease_of_rubbish_is_read_quickly(tmp_path: Path, rubbish: str) -> None:
+    text = DHCLIENT + "lease {" + rubbish * (900_000 // len(rubbish))
+    files: dict[str, object] = {"/var/lib/dhcp/dhclient.leases": text}
+    found = find(tmp_path, files, NetworkDaemon.DHCLIENT)
+    assert found == Bound("10.0.0.4", "168.63.129.16", MAC_ID)
 
 
 @pytest.mark.parametrize("manager", [each for each in NetworkDaemon if each.value != "udhcpc"])
