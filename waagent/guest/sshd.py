@@ -35,6 +35,7 @@ DROP_IN = "sshd_config.d/00-waagent.conf"
 _PASSWORDS = ("PasswordAuthentication", "KbdInteractiveAuthentication")
 # ChallengeResponseAuthentication by its new and its first name: where several stand, one wins.
 _SAME = ("KbdInteractiveAuthentication", "SkeyAuthentication")
+_AS_IT_IS = "surrogateescape"  # bytes that are no UTF-8 in others' remarks come back as they were
 _NO_FOLDER = re.compile(r"Missing privilege separation directory: (/run/\S+)")
 # Read-only disks, files that chattr made immutable, files that are mounted one by one.
 _UNCHANGEABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EBUSY)
@@ -56,7 +57,7 @@ def configure_sshd(
     main = system.path(f"{ssh_dir}/sshd_config")
     server = _Server(system, user, asked)
     try:
-        text = files.read_text(main)
+        text = files.read(main).decode("utf-8", _AS_IT_IS)
     except FileNotFoundError:
         changed = _configure_by_drop_in(server, ssh_dir)
     else:
@@ -140,7 +141,7 @@ def _configure_main(server: _Server, main: Path, text: str) -> bool:
     if edited == text:
         return False
     try:
-        selinux.rewrite(main, edited)
+        selinux.rewrite(main, edited.encode("utf-8", _AS_IT_IS))
     except OSError as error:
         return _leave_unchangeable(server, main, error)
     return True
@@ -229,7 +230,7 @@ def _tell_lost(lost: Sequence[Directive]) -> None:
 
 
 def _write_candidate(candidate: Path, text: str) -> None:
-    files.write(candidate, text, mode=files.SECRET)
+    files.write(candidate, text.encode("utf-8", _AS_IT_IS), mode=files.SECRET)
 
 
 def _line(text: str) -> str:

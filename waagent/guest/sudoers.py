@@ -138,7 +138,8 @@ def _ensure_folder(system: System, sudoers_dir: str) -> None:
     if text is None or _is_included(text, sudoers_dir):
         return
     log.info("%s does not include %s: it does now", main, sudoers_dir)
-    files.rewrite(main, f"{text.rstrip()}\n\n#includedir {sudoers_dir}\n")
+    line = f"\n\n#includedir {sudoers_dir}\n"
+    files.rewrite(main, files.read(main).rstrip() + line.encode("utf-8"))
 
 
 def _is_included(text: str, sudoers_dir: str) -> bool:

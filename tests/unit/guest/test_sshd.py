@@ -49,6 +49,14 @@ def test_sshd_is_configured_once(tmp_path: Path) -> None:
     assert guest.mode(SSHD) == 0o600
 
 
+def test_remarks_that_are_no_utf8_stay_as_they_are(tmp_path: Path) -> None:
+    guest = with_sshd(tmp_path)
+    guest.write(SSHD, b"# f\xfcr alle\nPort 22\n")
+    assert configure(guest)
+    assert guest.path(SSHD).read_bytes() == b"# f\xfcr alle\n" + SET.encode()
+    assert not configure(guest)
+
+
 def test_settings_are_checked_before_they_take_effect(tmp_path: Path) -> None:
     guest = with_sshd(tmp_path, ok(), tells=ok(EFFECTIVE))
     configure(guest)

@@ -122,9 +122,10 @@ def test_user_name_that_could_name_somebody_else_is_refused(tmp_path: Path, name
 
 
 def test_folder_that_is_missing_is_made_and_included(tmp_path: Path) -> None:
-    guest = Machine(files={"/etc/sudoers": "root ALL=(ALL) ALL\n"}).boot(tmp_path)
+    rule = b"# f\xfcr root\nroot ALL=(ALL) ALL\n"
+    guest = Machine(files={"/etc/sudoers": rule}).boot(tmp_path)
     add(guest)
-    assert guest.file("/etc/sudoers") == "root ALL=(ALL) ALL\n\n#includedir /etc/sudoers.d\n"
+    assert guest.path("/etc/sudoers").read_bytes() == rule + b"\n#includedir /etc/sudoers.d\n"
     assert guest.file(FILE) == "azu ALL=(ALL) NOPASSWD: ALL\n"
 
 
