@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections.abc import Iterator
@@ -45,11 +46,14 @@ def look(context: Context, profile: Profile) -> Seen:
     """What the plan has to know of this machine."""
     system = context.system
     user = find_user(context)
+    resolv_conf = RESOLV_CONF
+    with contextlib.suppress(OSError):  # a link to itself is deleted as any other
+        resolv_conf = system.within(system.path(RESOLV_CONF))
     return Seen(
         service=profile.agent_service,
         unit_dir=profile.unit_dir,
         network_unit_dir=network_unit_dir(system, profile),
-        resolv_conf=system.within(system.path(RESOLV_CONF)),
+        resolv_conf=resolv_conf,
         user=user,
         is_system_user=user is not None
         and is_system_account(system, user, ordinary=profile.ordinary_system_users),
@@ -95,9 +99,9 @@ def find_obstacles(context: Context, step: Step) -> list[str]:
         return []
     found = []
     for target in step.targets:
-        folder = context.system.path(target)
-        if not folder.is_dir():
+        if not is_folder(context.system, target):
             continue
+        folder = context.system.path(target)
         why = refusal(context.system.within(folder))
         if why is not None:
             found.append(f"{folder}: {why}")
@@ -160,8 +164,8 @@ def kept_for_user(context: Context, name: str) -> list[Path]:
 def entries(system: System, target: str) -> list[Path]:
     """Files and links by that name, or by that pattern in the last part of it; no folder."""
     folder, _, name = target.rpartition("/")
-    place = system.path(folder)
     try:
+        place = system.path(folder)
         if "*" in name:
             found = sorted(place.glob(name))
         else:
@@ -173,7 +177,9 @@ def entries(system: System, target: str) -> list[Path]:
 
 def is_folder(system: System, target: str) -> bool:
     """Whether a target is a folder that is to be emptied, and no file or pattern."""
-    return "*" not in target and system.path(target).is_dir()
+    with contextlib.suppress(OSError):  # links that lead in a circle
+        return "*" not in target and system.path(target).is_dir()
+    return False
 
 
 def _of_user(context: Context, name: str) -> list[Path]:

@@ -324,3 +324,14 @@ def test_long_list_of_failures_is_cut(tmp_path: Path) -> None:
     assert len(told) == 20, "in the step and at the end"
     assert person.lines.count("      and 3 more") == 1
     assert [line for line in person.lines[-1:] if line.endswith(": and 3 more")]
+
+
+def test_links_that_lead_in_a_circle_are_removed_and_no_error(tmp_path: Path) -> None:
+    room, person = Room(tmp_path), Person()
+    for name in ("/etc/resolv.conf", "/var/lib/dhcp3"):
+        place = room.guest.system.entry(name)
+        place.unlink(missing_ok=True)
+        place.symlink_to(name)
+    assert room.act(person, force=True) == 0, person.lines
+    assert not [name for name in ("resolv.conf", "dhcp3") if name in room.guest.names("/etc")]
+    assert "dhcp3" not in room.guest.names("/var/lib")
