@@ -24,12 +24,16 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 @dataclass(frozen=True)
 class Mount:
-    """A line of the table: the kernel's number, the place, what is there, and its kind."""
+    """A line of the table: the kernel's number, the place, what is there, and its file system.
+
+    ``device`` is the number of what is there, as sysfs has it: ``8:17``.
+    """
 
     number: int
     point: Path
     source: str
     kind: str
+    device: str
 
     @property
     def is_in_memory(self) -> bool:
@@ -43,12 +47,12 @@ class Mount:
 def parse_mounts(text: str) -> tuple[Mount, ...]:
     """The mounts of a mountinfo table (proc(5)); a line that cannot be read is left out."""
     found = []
-    for line in text.splitlines():
+    for line in text.split("\n"):  # a name may have what else ends a line in it
         before, _, after = line.partition(" - ")
         words, rest = before.split(" "), after.split(" ")
-        if len(words) >= 5 and len(rest) >= 2 and words[0].isdigit():
-            point = Path(_unescape(words[4]))
-            found.append(Mount(int(words[0]), point, _unescape(rest[1]), rest[0]))
+        if len(words) >= 5 and len(rest) >= 2 and words[0].isdecimal():
+            point = Path(unescape(words[4]))
+            found.append(Mount(int(words[0]), point, unescape(rest[1]), rest[0], words[2]))
     return tuple(found)
 
 
@@ -81,6 +85,6 @@ def parse_mount_id(text: str) -> Optional[int]:
     return next((int(number) for number in found), None)
 
 
-def _unescape(word: str) -> str:
-    raw = _OCTAL.sub(lambda match: chr(int(match[1], 8)), word)
-    return raw.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
+def unescape(word: str) -> str:
+    """A name as it is: in its tables the kernel escapes blanks, ``#`` and backslashes only."""
+    return _OCTAL.sub(lambda match: chr(int(match[1], 8)), word)

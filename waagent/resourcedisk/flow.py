@@ -87,7 +87,7 @@ class _Activation:
         there = mounting.find_mount(self._system, self._disk, self._point)
         if there is not None:
             log.info("Resource disk [%s] is already mounted [%s]", there.source, there.point)
-            return there.point
+            return str(there.point)
         claim = usage.find_claim(self._system, self._disk)
         if claim is not None:
             raise ResourceDiskError(f"cannot use {self._node} as resource disk: {claim}")

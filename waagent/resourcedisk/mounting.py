@@ -11,6 +11,7 @@ from typing import Optional
 from waagent.core import files
 from waagent.core.commands import Result
 from waagent.core.errors import GuestError
+from waagent.core.mounts import Mount
 from waagent.core.records import dataclass
 from waagent.core.system import System
 from waagent.resourcedisk import usage
@@ -51,14 +52,14 @@ class Wish:
         return ("mount", "-t", self.filesystem, *options, self.partition, self.point)
 
 
-def find_mount(system: System, disk: str, wanted: str) -> Optional[usage.Mount]:
+def find_mount(system: System, disk: str, wanted: str) -> Optional[Mount]:
     """Where the disk is mounted already, best where it is wanted; a disk of the system's raises."""
     mounts = usage.mounts_of(system, disk)
     for mount in mounts:
-        if mount.point == wanted and not usage.is_system_folder(wanted):
+        if str(mount.point) == wanted and not usage.is_system_folder(wanted):
             return mount
     for mount in mounts:
-        if usage.is_system_folder(mount.point):
+        if usage.is_system_folder(str(mount.point)):
             raise ResourceDiskError(
                 f"cannot use /dev/{disk} as resource disk: the system's {mount.point} is on it"
             )
@@ -77,7 +78,7 @@ def ensure_mount_point(system: System, point: str) -> None:
     except (OSError, GuestError) as error:
         log.error("Failed to create mount point directory [%s]: %s", point, error)
         raise ResourceDiskError(f"cannot make the mount point {point}: {error}") from error
-    there = next((one for one in usage.read_mounts(system) if one.point == point), None)
+    there = next((one for one in usage.read_mounts(system) if str(one.point) == point), None)
     if there is not None:
         raise ResourceDiskError(
             f"cannot mount the resource disk at {point}: {there.source} is mounted there;"
@@ -89,7 +90,7 @@ def try_to_mount(system: System, disk: str, wish: Wish) -> Result:
     """Mount; the table of mounts is what says whether it is mounted, not the exit code alone."""
     log.info("Mount resource disk [%s]", " ".join(wish.command))
     result = attempt(system, *wish.command, timeout_s=MOUNT_WITHIN_S)
-    if not result.ok and any(one.point == wish.point for one in usage.mounts_of(system, disk)):
+    if not result.ok and any(str(one.point) == wish.point for one in usage.mounts_of(system, disk)):
         log.warning("Could not mount resource disk: %s", one_line(result))
         return Result(result.argv, 0, result.stdout, result.stderr)
     return result

@@ -213,7 +213,7 @@ class _SwapFile:
 
     def _filesystem(self) -> str:
         mounts = usage.read_mounts(self._system)
-        found = [mount.filesystem for mount in mounts if mount.point == self._point]
+        found = [mount.kind for mount in mounts if str(mount.point) == self._point]
         if not found:
             raise ResourceDiskError(f"cannot make a swap file: nothing is mounted at {self._point}")
         return found[-1]

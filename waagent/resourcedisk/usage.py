@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from typing import Optional
 
 from waagent.core import files
+from waagent.core.mounts import Mount, parse_mounts, unescape
 from waagent.core.records import dataclass
 from waagent.core.system import System
 from waagent.resourcedisk.errors import ResourceDiskError
@@ -25,17 +25,6 @@ SYSTEM_FOLDERS = (
 )
 """Nothing that is mounted here is temporary; nor is anything mounted here over what there is."""
 _BELOW = ("/boot/", "/dev/", "/etc/", "/proc/", "/sys/", "/usr/")
-_ESCAPE = re.compile(r"\\([0-7]{3})")
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A line of mountinfo: device number, source, mount point, file system."""
-
-    device: str
-    source: str
-    point: str
-    filesystem: str
 
 
 @dataclass(frozen=True)
@@ -51,22 +40,10 @@ def partition_name(disk: str, number: int) -> str:
     return f"{disk}p{number}" if disk[-1:].isdigit() else f"{disk}{number}"
 
 
-def parse_mounts(text: str) -> tuple[Mount, ...]:
-    """The lines of a mountinfo, proc(5); what is no such line is left out."""
-    found = []
-    for line in text.splitlines():
-        words = line.split(" ")
-        end = words.index("-", 6) if "-" in words[6:] else len(words)
-        if len(words) >= end + 3:
-            point, source = _unescaped(words[4]), _unescaped(words[end + 2])
-            found.append(Mount(words[2], source, point, words[end + 1]))
-    return tuple(found)
-
-
 def parse_swaps(text: str) -> tuple[Swap, ...]:
     """The lines of /proc/swaps below its heading."""
-    rows = (line.split() for line in text.splitlines()[1:])
-    return tuple(Swap(_unescaped(row[0]), row[1]) for row in rows if len(row) >= 2)
+    rows = (line.split() for line in text.split("\n")[1:])
+    return tuple(Swap(unescape(row[0]), row[1]) for row in rows if len(row) >= 2)
 
 
 def read_mounts(system: System) -> tuple[Mount, ...]:
@@ -166,7 +143,3 @@ def _real_name(system: System, path: str) -> str:
     if not path.startswith("/dev/"):
         return path
     return system.within(system.path(path))
-
-
-def _unescaped(text: str) -> str:
-    return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), text)

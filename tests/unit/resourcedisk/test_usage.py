@@ -6,10 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from waagent.core.mounts import parse_mounts
 from waagent.resourcedisk.contents import parse_export
 from waagent.resourcedisk.partition import mkfs_command
 from waagent.resourcedisk.record import Record, parse_record
-from waagent.resourcedisk.usage import Mount, Swap, parse_mounts, parse_swaps, partition_name
+from waagent.resourcedisk.usage import Swap, parse_swaps, partition_name
 
 PROFILE = settings(
     max_examples=100,
@@ -18,18 +19,6 @@ PROFILE = settings(
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
-
-
-def test_mounts_have_their_names_without_escapes() -> None:
-    text = (
-        "36 35 8:17 / /mnt/my\\040disk rw,noatime master:1 - ext4 /dev/sdb1 rw\n"
-        "37 35 0:31 /@ / rw - btrfs /dev/sda2 rw,subvol=/@\n"
-        "no such line\n"
-    )
-    assert parse_mounts(text) == (
-        Mount("8:17", "/dev/sdb1", "/mnt/my disk", "ext4"),
-        Mount("0:31", "/dev/sda2", "/", "btrfs"),
-    )
 
 
 def test_swaps_are_the_lines_below_the_heading() -> None:
