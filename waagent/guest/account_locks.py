@@ -19,6 +19,7 @@ from waagent.core import files
 from waagent.core.commands import Result
 from waagent.core.errors import GuestError
 from waagent.core.system import System
+from waagent.guest import stats
 
 log = logging.getLogger(__name__)
 
@@ -92,5 +93,8 @@ def _remove_dead_locks(system: System) -> bool:
 def _is_dead(system: System, path: Path) -> bool:
     if path.is_symlink() or not path.is_file():
         return False
+    up_s = stats.uptime_s(system)
+    if up_s and path.stat().st_mtime < system.clock.now().timestamp() - up_s:
+        return True  # of an earlier boot: its number may be another process's by now
     text = (files.read_if_there(path, limit=_LONGEST_PID) or "").strip("\0 \n")
     return not text.isdigit() or not system.path(f"/proc/{int(text)}").exists()

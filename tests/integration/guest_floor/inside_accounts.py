@@ -179,6 +179,15 @@ def test_lock_that_a_crash_left_keeps_no_user_out(system: System, name: str, lef
     assert shadow(user)[1].startswith("$6$")
 
 
+def test_lock_of_an_earlier_boot_keeps_no_user_out(system: System) -> None:
+    """Its number is ours now."""
+    lock = Path("/etc/passwd.lock")
+    lock.write_text(str(os.getpid()), encoding="ascii")
+    os.utime(lock, (1, 1))
+    assert run("useradd", "rebooted").returncode != 0
+    assert users.ensure_user(system, "rebooted")
+
+
 def test_lock_of_a_program_that_lives_is_respected_until_it_ends(system: System) -> None:
     lock = Path("/etc/passwd.lock")
     script = f"printf $$ > {lock}; echo; read line; rm {lock}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import subprocess
 import sys
@@ -179,6 +180,19 @@ def test_lock_that_a_crash_left_does_not_keep_users_out(tmp_path: Path, left: st
     assert ensure_user(guest.system, "azu")
     assert not guest.path("/etc/shadow.lock").exists()
     assert guest.clock.waits == []
+
+
+@pytest.mark.parametrize(("age_s", "is_dead"), [(3601, True), (3599, False)])
+def test_lock_of_an_earlier_boot_is_dead_whoever_has_its_number_now(
+    tmp_path: Path, age_s: int, is_dead: bool
+) -> None:
+    files = {"/etc/passwd.lock": "7", "/proc/7/stat": "", "/proc/uptime": "3600.00 1.00\n"}
+    commands: dict[Argv, Answers] = {("useradd",): [fails(1, LOCKED), ok()]}
+    guest = Machine(files=files, commands=commands).boot(tmp_path)
+    made = guest.clock.now().timestamp() - age_s
+    os.utime(guest.path("/etc/passwd.lock"), (made, made))
+    assert ensure_user(guest.system, "azu")
+    assert guest.path("/etc/passwd.lock").exists() is not is_dead
 
 
 def test_lock_that_is_a_link_is_not_ours_to_judge(tmp_path: Path) -> None:
