@@ -100,7 +100,7 @@ def ensure_host_keys(system: System, *, ssh_dir: str, key_type: str, regenerate:
     public = folder / f"ssh_host_{reported}_key.pub"
     for left in find_unfinished(system, ssh_dir=ssh_dir):
         shutil.rmtree(left, ignore_errors=True)
-    if regenerate or not (public.exists() or _derive_public(system, public)):
+    if regenerate or not (_is_there(public) or _derive_public(system, public)):
         with _generated(system, folder, key_type) as made:
             if f"ssh_host_{reported}_key" not in made:
                 raise GuestError(
@@ -172,10 +172,15 @@ def _key_folder(system: System, account: Account, path: str) -> Iterator[int]:
         yield folder
 
 
+def _is_there(key: Path) -> bool:
+    """An empty file is what a crash left: to ssh-keygen too it is no key."""
+    return key.is_file() and key.stat().st_size > 0
+
+
 def _derive_public(system: System, public: Path) -> bool:
     """Whether there is a private key; its public half, which was missing, is written then."""
     private = public.with_suffix("")
-    if not private.is_file():
+    if not _is_there(private):
         return False
     result = system.run("ssh-keygen", "-y", "-f", system.within(private), timeout_s=60.0)
     if not result.ok:
@@ -218,7 +223,7 @@ def _put_in_place(
     system: System, folder: Path, made: Mapping[str, Path], *, replaces: bool
 ) -> None:
     for name, private in made.items():
-        if not replaces and (folder / name).exists():
+        if not replaces and _is_there(folder / name):
             continue
         for source in (private, private.with_suffix(".pub")):
             _finish(system, source, folder / source.name)

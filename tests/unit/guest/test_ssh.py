@@ -189,6 +189,14 @@ def test_host_key_that_is_missing_is_made(tmp_path: Path, regenerate: bool) -> N
     assert guest.names("/etc/ssh") == ["ssh_host_ed25519_key", "ssh_host_ed25519_key.pub"]
 
 
+@pytest.mark.parametrize("public", [{}, {"ssh_host_ed25519_key.pub": ""}], ids=["none", "empty"])
+def test_host_key_that_a_crash_left_empty_is_made(tmp_path: Path, public: dict[str, str]) -> None:
+    files = {"ssh_host_ed25519_key": "", **public}
+    guest = with_keys(tmp_path, ok(do=makes_key(tmp_path)), **files)
+    assert ensure(guest, regenerate=False) == FINGERPRINT
+    assert guest.file("/etc/ssh/ssh_host_ed25519_key") != ""
+
+
 def test_host_key_whose_public_half_is_missing_is_kept(tmp_path: Path) -> None:
     guest = with_keys(tmp_path, ok(PUBLIC), ssh_host_ed25519_key="mine")
     assert ensure(guest, regenerate=False) == FINGERPRINT
@@ -249,7 +257,7 @@ def test_host_key_that_ssh_keygen_did_not_make_is_an_error(tmp_path: Path) -> No
         ensure(guest, regenerate=True)
 
 
-@pytest.mark.parametrize("content", ["", "one", "ssh-rsa !!!!"])
+@pytest.mark.parametrize("content", ["one", "ssh-rsa !!!!"])
 def test_host_key_that_is_damaged_is_an_error(tmp_path: Path, content: str) -> None:
     guest = Machine(files={f"{HOST_KEY}.pub": content}).boot(tmp_path)
     with pytest.raises(GuestError, match=r"cannot read the host key.*delete it"):
