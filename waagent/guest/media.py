@@ -14,6 +14,7 @@ from typing import Optional
 from waagent.core import devices, files, retry
 from waagent.core.clock import Stop
 from waagent.core.errors import AgentError, GuestError
+from waagent.core.mounts import unescape
 from waagent.core.system import System
 from waagent.guest.filesystems import find_obstacles
 
@@ -29,7 +30,6 @@ MOUNTS = "/proc/mounts"
 _PATTERNS = tuple(
     re.compile(text) for text in (r"sr\d", r"cdrom\d", r"cd\d", r"hd[c-z]", r"vd[b-z]")
 )
-_ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 def find_device(system: System) -> Optional[Path]:
@@ -49,8 +49,8 @@ def find_mount_point(system: System, device: Path) -> Optional[Path]:
     wanted = system.within(device)
     for line in (files.read_if_there(system.path(MOUNTS)) or "").splitlines():
         words = line.split()
-        if len(words) >= 2 and _unescaped(words[0]) == wanted:
-            return system.path(_unescaped(words[1]))
+        if len(words) >= 2 and unescape(words[0]) == wanted:
+            return system.path(unescape(words[1]))
     return None
 
 
@@ -140,7 +140,3 @@ def eject(system: System, device: Path) -> bool:
             f"cannot eject the provisioning media {name}: {' '.join(result.output.split())}"
         )
     return True
-
-
-def _unescaped(text: str) -> str:
-    return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), text)

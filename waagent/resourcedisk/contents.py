@@ -133,10 +133,11 @@ def _probe(system: System, node: str, where: tuple[str, ...]) -> Content:
         return Content(found["TYPE"], found.get("LABEL", ""), found.get("UUID", ""))
     if result.ok and where and "PTTYPE" in found:
         return Content(f"{found['PTTYPE']} partition table")
-    if result.ok or (result.code == NOTHING_FOUND and not result.stderr.strip()):
+    is_understood = result.ok and "DEVNAME" in found  # busybox's blkid takes all that it is told
+    if is_understood or (result.code == NOTHING_FOUND and not result.stderr.strip()):
         return Content()
     said = " ".join(result.output.split()) or "nothing"
-    hint = "; install blkid of util-linux" if result.code == CANNOT_START else ""
+    hint = "; install blkid of util-linux" if result.ok or result.code == CANNOT_START else ""
     return Content(problem=f"blkid cannot tell what is on it ({result.code}: {said}){hint}")
 
 

@@ -96,6 +96,18 @@ def test_ntfs_that_was_filled_after_a_format_failed_is_left_alone(
     assert "cannot use /dev/sdb as resource disk: /dev/sdb1 holds" in errors(caplog)[0]
 
 
+@pytest.mark.parametrize("said", ['/dev/sdb: UUID="1F" TYPE="ext4"\n', ""], ids=["kind", "none"])
+@pytest.mark.parametrize("head", [mbr(WHOLE), b""], ids=["partition", "blank"])
+def test_blkid_of_busybox_is_not_believed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, head: bytes, said: str
+) -> None:
+    commands: dict[Argv, Answers] = {("blkid",): ok(said), ("mount",): fails(32, "wrong fs type")}
+    world = World(tmp_path, head=head, content=b"", commands=commands)
+    world.prepare()
+    assert world.changed == []
+    assert "install blkid of util-linux" in errors(caplog)[0]
+
+
 def test_partition_that_comes_late_is_waited_for(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

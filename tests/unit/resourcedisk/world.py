@@ -51,7 +51,7 @@ class Programs(ScriptedRunner):
             return super().run(argv, stdin=stdin, timeout_s=timeout_s)
         place = argv[argv.index("-O") + 1] if "-O" in argv else ""
         kind = self.kinds.get(place)
-        return Result(argv, 0, kind) if kind else Result(argv, 2)
+        return Result(argv, 0, f"DEVNAME={argv[-1]}\n{kind}") if kind else Result(argv, 2)
 
 
 @dataclass
