@@ -88,6 +88,8 @@ class Inside:
     def _ask(self, command: str, arguments: dict[str, Any]) -> Any:
         self._send({"execute": command, "arguments": arguments})
         answer = self._receive(60.0)
+        while isinstance(answer.get("return"), int):  # a late answer to what await_up asked
+            answer = self._receive(60.0)
         if "error" in answer:
             raise MachineFailed(f"the guest agent refuses {command}: {answer['error']['desc']}")
         return answer["return"]

@@ -15,6 +15,7 @@ from waagent.daemon.outcome import DONE, NO_FABRIC, TAKEN_OVER
 from waagent.guest.profile import Profile
 from waagent.protocol import saved_endpoint
 from waagent.provisioning.choose import provision
+from waagent.provisioning.leftovers import await_leftovers
 
 if TYPE_CHECKING:
     from waagent.protocol.endpoint import Detection
@@ -84,7 +85,10 @@ def _is_taken_over(context: Context) -> bool:
 def _prepare_resource_disk(context: Context) -> None:
     if context.conf.resource_disk.format:
         from waagent.resourcedisk.flow import prepare
+        from waagent.resourcedisk.partition import slow_programs
 
+        # A daemon that was killed leaves its mkfs behind, and to us the disk would be in use.
+        await_leftovers(context, slow_programs(context.conf.resource_disk.filesystem))
         prepare(context)
     else:
         log.info("ResourceDisk.Format is off, the resource disk stays as it is")

@@ -35,6 +35,11 @@ def mkfs_command(filesystem: str, partition: str) -> tuple[str, ...]:
     return (f"mkfs.{filesystem}", *_FORCE.get(filesystem, ("-F",)), partition)
 
 
+def slow_programs(filesystem: str) -> tuple[str, ...]:
+    """What may go on changing the disk when the start that ran it is no more."""
+    return ("sfdisk", mkfs_command(filesystem, "")[0], "mkswap")
+
+
 def attempt(system: System, *argv: str, stdin: str = "", timeout_s: float) -> Result:
     """Run a command; one that is late is a result as well, of code -1."""
     try:

@@ -11,6 +11,7 @@ from tests.fabric import Fabric
 from tests.support.machine import routes
 from tests.support.new_machine import LIB, READY, STARTING, VM_ID, World, plain_vm
 from tests.support.runner import Answers, Argv, fails
+from waagent.core.commands import MARKER
 from waagent.daemon.boot import boot
 from waagent.daemon.outcome import DONE, NO_FABRIC
 
@@ -63,6 +64,26 @@ def test_fabric_that_is_not_found_is_no_boot_and_leaves_no_address(
     assert not world.has("Protocol")
     assert not world.has("WireServerEndpoint")
     assert not world.has("provisioned")
+
+
+def test_mkfs_that_a_killed_daemon_left_running_is_waited_for_before_the_disk_is_looked_at(
+    tmp_path: Path, fabric: Fabric, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = {
+        "/proc/77/environ": f"{'='.join(MARKER)}\0",
+        "/proc/77/stat": "77 (mkfs.xfs) S 1 1 1",
+        "/proc/77/cmdline": "mkfs.xfs\0-f\0/dev/sdb1\0",
+    }
+    files = {f"{LIB}/provisioned": VM_ID, f"{LIB}/ready_reported": VM_ID, **ROUTES, **left}
+    conf = "ResourceDisk.Format=y\nResourceDisk.Filesystem=xfs"
+    world = World(tmp_path, fabric, conf=conf, files=files)
+    world.guest.clock.at(20.0, world.guest.path("/proc/77/environ").unlink)
+    with caplog.at_level("INFO"):
+        assert boot(world.context, world.guest.profile) == DONE
+    said = caplog.messages
+    waiting = said.index("Waiting for what an earlier start left running: mkfs.xfs (77)")
+    assert waiting < said.index("Activate resource disk")
+    assert "Not waiting any longer" not in caplog.text
 
 
 @pytest.mark.parametrize(
