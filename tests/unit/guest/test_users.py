@@ -13,7 +13,7 @@ from typing import Callable, Optional
 import pytest
 
 from tests.support.machine import Guest, Machine, User
-from tests.support.runner import Answer, Answers, Argv, fails, ok, times_out
+from tests.support.runner import Answer, Answers, Argv, fails, missing, ok, times_out
 from waagent.core.errors import GuestError
 from waagent.guest.sha_crypt import sha256_crypt, sha512_crypt
 from waagent.guest.users import (
@@ -141,6 +141,16 @@ def test_account_without_a_password_is_no_locked_one(
     assert allow_keys_only(guest.system, "azu") is opened
     assert guest.ran == ([("chpasswd", "-e")] if opened else [])
     assert not opened or guest.stdin() == b"azu:*\n"
+
+
+@pytest.mark.parametrize("answer", [missing(), fails(1), times_out()], ids=repr)
+def test_account_that_stays_locked_is_told_and_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, answer: Answer
+) -> None:
+    files = {**LOGIN_DEFS, "/etc/shadow": "azu:!:1::::::\n"}
+    guest = Machine(users=[AZU], files=files, commands={("chpasswd",): answer}).boot(tmp_path)
+    assert not allow_keys_only(guest.system, "azu")
+    assert "azu stays locked" in caplog.text
 
 
 def test_system_account_stays_locked(tmp_path: Path) -> None:
