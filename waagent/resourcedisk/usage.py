@@ -21,10 +21,11 @@ BLOCK = "/sys/class/block"
 BTRFS = "/sys/fs/btrfs"
 LARGEST = 4096
 SYSTEM_FOLDERS = (
-    *("/", "/boot", "/dev", "/etc", "/home", "/proc", "/root", "/run", "/sys", "/usr", "/var"),
+    *("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/proc", "/root"),
+    *("/run", "/sbin", "/sys", "/usr", "/var", "/var/lib", "/var/log"),
 )
 """Nothing that is mounted here is temporary; nor is anything mounted here over what there is."""
-_BELOW = ("/boot/", "/dev/", "/etc/", "/proc/", "/sys/", "/usr/")
+_BELOW = ("/boot/", "/dev/", "/etc/", "/lib/", "/proc/", "/sys/", "/usr/")
 
 
 @dataclass(frozen=True)

@@ -242,7 +242,7 @@ def test_read_only_disk_is_not_formatted(tmp_path: Path, caplog: pytest.LogCaptu
     assert world.changed == []
 
 
-@pytest.mark.parametrize("point", ["/etc", "/usr/share", "/var"])
+@pytest.mark.parametrize("point", ["/etc", "/usr/share", "/var", "/lib", "/sbin", "/var/lib"])
 def test_mount_point_of_the_system_is_refused(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, point: str
 ) -> None:
