@@ -149,4 +149,4 @@ def _ask(system: System, *argv: str) -> Optional[str]:
     if not result.ok:
         log.warning("Cannot run %s: %s", " ".join(argv), " ".join(result.output.split()))
         return None
-    return result.output.strip()
+    return result.stdout.strip()

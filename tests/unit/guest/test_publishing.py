@@ -130,6 +130,18 @@ def test_network_manager_asks_again_with_the_name(tmp_path: Path) -> None:
     assert guest.ran == [MODIFY, SHOW, PROFILE]
 
 
+def test_warning_of_nmcli_is_no_part_of_its_answer(tmp_path: Path) -> None:
+    """An update of NetworkManager has nmcli warn of the older one that still runs."""
+    warning = "Warning: nmcli (1.42.4) and NetworkManager (1.40.0) versions don't match.\n"
+
+    def says(text: str) -> Answer:
+        return Answer(stdout=text, stderr=warning)
+
+    guest = boot(tmp_path, {MODIFY: says(""), SHOW: says("u-1\n"), PROFILE: says("\n")})
+    assert tell(guest, Server(), MANAGER)
+    assert guest.ran == [MODIFY, SHOW, PROFILE]
+
+
 def test_profile_of_network_manager_that_has_another_name_gets_this_one(tmp_path: Path) -> None:
     commands: dict[Argv, Answers] = {
         MODIFY: ok(),
