@@ -45,8 +45,9 @@ def check(fault: Union[CommandFault, DiskFault], within_s: float = WITHIN_S) -> 
     """Boot with the fault, see what the table says, heal, start again, see that all is well."""
     wish = Wish(custom_data=SCRIPT)
     files = {f"/usr/local/sbin/{name}": text for name, text in shims(fault).items()}
-    with Guest(wish.vm(), wish.media(), conf=CONF, files=files) as guest:
-        for name in files:
+    with Guest(wish.vm(), wish.media(), conf=CONF) as guest:
+        for name, text in files.items():  # not before: the guest's network is made by ip too
+            guest.path(name).write_text(text, encoding="utf-8")
             guest.path(name).chmod(0o755)
         _hurt(guest, fault)
         daemon = guest.start_daemon()
