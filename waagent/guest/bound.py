@@ -5,8 +5,6 @@ What each DHCP client wrote down, to speak to the server in its name. Options ar
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 from typing import Optional
 
@@ -17,7 +15,7 @@ from waagent.core.system import System
 from waagent.guest.dhcp import LARGEST_LEASE, NetworkDaemon
 from waagent.guest.interfaces import Interface
 from waagent.guest.leases import MAGIC, OPTIONS_START
-from waagent.guest.processes import Process, find_processes
+from waagent.guest.processes import find_processes, is_of_our_user
 
 _ASSIGNMENT = re.compile(r"(?:dhcp4\.)?(\w+)=['\"]?([^'\"]*)['\"]?")
 # What follows the blanks is none: else a file without a semicolon would take hours.
@@ -96,7 +94,7 @@ def _of_dhclient(system: System, interface: Interface) -> dict[str, str]:
         if (
             interface.name in process.argv
             and "-lf" in process.argv[:-1]
-            and _is_ours(system, process)
+            and is_of_our_user(system, process.pid)
         ):
             places.insert(0, process.argv[process.argv.index("-lf") + 1])
     for place in places:
@@ -107,13 +105,6 @@ def _of_dhclient(system: System, interface: Interface) -> dict[str, str]:
             if is_ours and facts.get("fixed-address") in interface.addresses:
                 return facts
     return {}
-
-
-def _is_ours(system: System, process: Process) -> bool:
-    """Whether it is our user's: anybody may call a process so, and name any file or device."""
-    with contextlib.suppress(OSError):
-        return system.path(f"/proc/{process.pid}").stat().st_uid == os.geteuid()
-    return False
 
 
 def _of_packets(system: System, interface: Interface) -> Optional[Bound]:

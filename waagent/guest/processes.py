@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +44,7 @@ def find_orphans_of_ours(system: System) -> tuple[Process, ...]:
         if entry.name in ours:
             continue
         is_marked = entry.name.isdigit() and "=".join(MARKER) in _read(entry / "environ")
-        if is_marked and _parent_of(entry) == 1:
+        if is_marked and _parent_of(entry) == 1 and is_of_our_user(system, int(entry.name)):
             command = _read(entry / "cmdline")
             found.append(Process(int(entry.name), tuple(command.rstrip("\0").split("\0"))))
     return tuple(sorted(found, key=lambda process: process.pid))
@@ -52,6 +53,13 @@ def find_orphans_of_ours(system: System) -> tuple[Process, ...]:
 def is_running(system: System, pid: int) -> bool:
     """Whether a process with that id exists."""
     return system.path(f"/proc/{pid}").is_dir()
+
+
+def is_of_our_user(system: System, pid: int) -> bool:
+    """Whether it is our user's: anybody may call a process so, and put what he likes into it."""
+    with contextlib.suppress(OSError):
+        return system.path(f"/proc/{pid}").stat().st_uid == os.geteuid()
+    return False
 
 
 def find_begin(system: System, pid: int) -> Optional[int]:

@@ -8,7 +8,7 @@ from typing import Optional
 
 import pytest
 
-from tests.support.machine import Machine
+from tests.support.machine import ANY_USER, Machine
 from waagent.core.clock import SystemClock
 from waagent.core.commands import MARKER, ProcessRunner
 from waagent.core.system import System
@@ -56,3 +56,17 @@ def test_daemon_that_carries_our_mark_is_no_orphan_to_its_own_helper(tmp_path: P
         files[f"/proc/{pid}/cmdline"] = f"command-{pid}\0"
     guest = Machine(files=files).boot(tmp_path)
     assert [process.pid for process in find_orphans_of_ours(guest.system)] == [501]
+
+
+@pytest.mark.root
+def test_process_of_another_user_is_no_orphan_of_ours_whatever_it_carries(tmp_path: Path) -> None:
+    """Else anybody could have us wait for him at each start."""
+    files = {
+        "/proc/501/environ": f"{'='.join(MARKER)}\0",
+        "/proc/501/stat": "501 (mkfs.ext4) S 1 1 1",
+        "/proc/501/cmdline": "mkfs.ext4\0",
+    }
+    guest = Machine(files=files).boot(tmp_path)
+    assert [process.pid for process in find_orphans_of_ours(guest.system)] == [501]
+    os.chown(guest.path("/proc/501"), ANY_USER, ANY_USER)
+    assert find_orphans_of_ours(guest.system) == ()
