@@ -14,7 +14,7 @@ from waagent.core.records import dataclass
 from waagent.core.system import System
 from waagent.guest.dhcp import LARGEST_LEASE, NetworkDaemon
 from waagent.guest.interfaces import Interface
-from waagent.guest.leases import MAGIC, OPTIONS_START
+from waagent.guest.leases import packet_options
 from waagent.guest.processes import find_processes, is_of_our_user
 
 _ASSIGNMENT = re.compile(r"(?:dhcp4\.)?(\w+)=['\"]?([^'\"]*)['\"]?")
@@ -112,28 +112,13 @@ def _of_packets(system: System, interface: Interface) -> Optional[Bound]:
     for folder in ("/var/lib/dhcpcd", "/var/lib/dhcpcd5"):
         data = _data(system, f"{folder}/{interface.name}.lease")
         address = ".".join(str(byte) for byte in data[16:20])
-        if data[OPTIONS_START : OPTIONS_START + 4] != MAGIC or address not in interface.addresses:
+        options = dict(packet_options(data))
+        if not options or address not in interface.addresses:
             continue
-        options = dict(iterate_options(data[OPTIONS_START + 4 :]))
         server = options.get(54, b"")
         known = ".".join(str(byte) for byte in server) if len(server) == 4 else None
         return Bound(address, known, options.get(61, b""))
     return None
-
-
-def iterate_options(data: bytes) -> list[tuple[int, bytes]]:
-    """The options of a DHCP packet, until its end or what is broken."""
-    found, at = [], 0
-    while at < len(data) and data[at] != 255:
-        if data[at] == 0:
-            at += 1
-            continue
-        length = data[at + 1] if at + 1 < len(data) else 256
-        if at + 2 + length > len(data):
-            break
-        found.append((data[at], data[at + 2 : at + 2 + length]))
-        at += 2 + length
-    return found
 
 
 def _text(system: System, path: str) -> str:

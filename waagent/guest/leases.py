@@ -77,7 +77,7 @@ def parse_packet(data: bytes, age_s: float = 0.0) -> Optional[str]:
     Such a lease begins when its file is written: ``age_s`` ago.
     """
     endpoint, lease_s = None, float(FOREVER)
-    for code, value in _packet_options(data):
+    for code, value in packet_options(data):
         if code == ENDPOINT:
             endpoint = server_address(value)
         elif code == LEASE_TIME and len(value) == 4:
@@ -85,6 +85,23 @@ def parse_packet(data: bytes, age_s: float = 0.0) -> Optional[str]:
     if lease_s != FOREVER and age_s >= lease_s:
         return None
     return endpoint
+
+
+def packet_options(packet: bytes) -> Iterator[tuple[int, bytes]]:
+    """The options of a DHCP packet, until its end or what is broken; none of what is no such."""
+    if packet[OPTIONS_START : OPTIONS_START + 4] != MAGIC:
+        return
+    position = OPTIONS_START + 4
+    while position < len(packet) and packet[position] != END:
+        if packet[position] == PAD:
+            position += 1
+            continue
+        length = packet[position + 1] if position + 1 < len(packet) else len(packet)
+        end = position + 2 + length
+        if end > len(packet):
+            return
+        yield packet[position], packet[position + 2 : end]
+        position = end
 
 
 def server_address(value: bytes) -> Optional[str]:
@@ -101,21 +118,6 @@ def server_address(value: bytes) -> Optional[str]:
         "..." if len(value) > 8 else "",
     )
     return None
-
-
-def _packet_options(data: bytes) -> Iterator[tuple[int, bytes]]:
-    if data[OPTIONS_START : OPTIONS_START + 4] != MAGIC:
-        return
-    position = OPTIONS_START + 4
-    while position < len(data) and data[position] != END:
-        if data[position] == PAD:
-            position += 1
-            continue
-        end = position + 2 + (data[position + 1] if position + 1 < len(data) else len(data))
-        if end > len(data):
-            return
-        yield data[position], data[position + 2 : end]
-        position = end
 
 
 def _dhclient_bytes(text: str) -> bytes:

@@ -14,10 +14,10 @@ from typing import Callable, Optional
 from waagent.core.errors import CommandTimedOut
 from waagent.core.raw_udp import exchange_beside_client
 from waagent.core.system import System
-from waagent.guest.bound import Bound, find_bound, iterate_options
+from waagent.guest.bound import Bound, find_bound
 from waagent.guest.dhcp import NetworkDaemon
 from waagent.guest.interfaces import Interface
-from waagent.guest.leases import MAGIC, OPTIONS_START
+from waagent.guest.leases import MAGIC, OPTIONS_START, packet_options
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +71,7 @@ def render_request(interface: Interface, bound: Bound, name: str, transaction: b
 
 def is_acknowledged(reply: bytes) -> bool:
     """Whether a server's answer is a DHCPACK."""
-    if reply[OPTIONS_START : OPTIONS_START + 4] != MAGIC:
-        return False
-    return dict(iterate_options(reply[OPTIONS_START + 4 :])).get(_MESSAGE) == bytes((ACK,))
+    return dict(packet_options(reply)).get(_MESSAGE) == bytes((ACK,))
 
 
 def _tell_server(interface: Interface, bound: Bound, name: str, exchange: Exchange) -> bool:

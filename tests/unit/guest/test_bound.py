@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.machine import ANY_USER, Machine, routes
-from waagent.guest.bound import Bound, find_bound, iterate_options, parse_client_id
+from waagent.guest.bound import Bound, find_bound, parse_client_id
 from waagent.guest.dhcp import NetworkDaemon
 from waagent.guest.interfaces import read_interfaces
+from waagent.guest.leases import MAGIC, packet_options
 
 ADDRESS = {
     "/proc/net/route": routes(("eth0", "0000000A", "00000000", "0001", 0, "00FFFFFF")),
@@ -148,4 +149,4 @@ def test_client_identifier_is_bytes_or_nothing(text: str, expected: bytes) -> No
 
 @pytest.mark.parametrize("data", [b"\x35", b"\x35\x05\x01", b"\0\0\xff\x35\x01\x05"])
 def test_options_end_where_they_are_broken_or_said_to_end(data: bytes) -> None:
-    assert iterate_options(data) == []
+    assert list(packet_options(bytes(236) + MAGIC + data)) == []

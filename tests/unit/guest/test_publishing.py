@@ -11,9 +11,10 @@ import pytest
 from tests.support.machine import Guest, Machine, routes
 from tests.support.runner import Answer, Answers, Argv, fails, missing, ok, times_out
 from waagent.guest import publishing
-from waagent.guest.bound import Bound, iterate_options
+from waagent.guest.bound import Bound
 from waagent.guest.dhcp import NetworkDaemon
 from waagent.guest.interfaces import Interface, read_interfaces
+from waagent.guest.leases import packet_options
 
 FILES = {
     "/proc/net/route": routes(("eth0", "0000000A", "00000000", "0001", 0, "00FFFFFF")),
@@ -68,7 +69,7 @@ def test_server_is_sent_a_request_that_extends_the_lease_and_says_the_name(tmp_p
     assert packet[12:16] == bytes((10, 0, 0, 4))
     assert packet[28:34] == bytes.fromhex("000d3a000001")
     assert packet[236:240] == b"\x63\x82\x53\x63"
-    assert iterate_options(packet[240:]) == [(53, bytes((3,))), (12, b"vm-7")]
+    assert list(packet_options(packet)) == [(53, bytes((3,))), (12, b"vm-7")]
     assert guest.ran == []
 
 
@@ -76,13 +77,13 @@ def test_request_has_the_identifier_that_the_client_goes_by() -> None:
     eth0 = Interface("eth0", 2, "00:0D:3A:00:00:01", True, False, ("10.0.0.4",))
     packet = publishing.render_request(eth0, Bound("10.0.0.4", None, b"\1x"), "n", b"abcd")
     assert packet[4:8] == b"abcd"
-    assert iterate_options(packet[240:]) == [(53, bytes((3,))), (61, b"\1x"), (12, b"n")]
+    assert list(packet_options(packet)) == [(53, bytes((3,))), (61, b"\1x"), (12, b"n")]
 
 
 def test_longest_name_fits_into_a_request() -> None:
     eth0 = Interface("eth0", 2, "00:0D:3A:00:00:01", True, False, ("10.0.0.4",))
     packet = publishing.render_request(eth0, Bound("10.0.0.4"), "n" * 253, b"abcd")
-    assert iterate_options(packet[240:])[1] == (12, b"n" * 253)
+    assert list(packet_options(packet))[1] == (12, b"n" * 253)
 
 
 def test_server_that_is_silent_at_first_is_asked_again(tmp_path: Path) -> None:
