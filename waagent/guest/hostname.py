@@ -31,7 +31,7 @@ WICKED_CONF = "/etc/sysconfig/network/dhcp"
 TIMEOUT_S = 30.0
 LONGEST = 4096  # /proc/sys refuses to be read with a large buffer
 LONGEST_IN_KERNEL = 64  # __NEW_UTS_LEN; a file may hold a longer name
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _AUTOMATIC = re.compile(r"^\s*send\s+host-name\b.*(<hostname>|gethostname.*[(),])", re.MULTILINE)
 _IFCFG_KEY = "DHCP_HOSTNAME"
 _WICKED_KEY = "DHCLIENT_HOSTNAME_OPTION"
@@ -130,8 +130,8 @@ def read_published_hostname(system: System, *, record: Path) -> str:
 def _refuse_bad(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise GuestError(
-            f'cannot use "{name[:64]}" as a host name: only letters, digits, "-" and "." can be'
-            " in it"
+            f'cannot use "{name[:64]}" as a host name: only letters, digits, "-", "_" and "." can'
+            " be in it"
         )
 
 

@@ -98,6 +98,13 @@ def test_kernel_takes_what_it_has(tmp_path: Path) -> None:
     assert not hostname.kernel_takes_not(guest.system, "old-name")
 
 
+def test_hostname_with_an_underscore_is_used_as_it_is_given(tmp_path: Path) -> None:
+    """No name for the DNS, but the kernel and DHCP take it, and the fabric may ask for it."""
+    guest = Machine(files=KERNEL).boot(tmp_path)
+    hostname.set_hostname(guest.system, guest.profile, "web_1")
+    assert guest.file("/etc/hostname") == "web_1\n"
+
+
 @pytest.mark.parametrize(
     "name", ["", "a b", "-x", "x-", 'a"b', "a;b", "a\nb", "x" * 254, "jürgen", "../x"]
 )
