@@ -20,6 +20,8 @@ from tests.integration.provisioning.generalized import LIB, USER, command, write
 QUESTION = "Do you want to proceed (y/n)"
 INTERRUPT = b"\x03"
 WITHIN_S = 60.0
+# Whoever runs the tests in the background has these ignored, and all that they start with them.
+UNMOVED = ("env", "--default-signal=INT,HUP")
 STARTED, GO = Path("/run/started"), Path("/run/go")
 SLOW_USERDEL = f"""#!/bin/sh
 echo here > {STARTED}
@@ -34,7 +36,7 @@ class Session:
     def __init__(self, *words: str) -> None:
         self.master, slave = os.openpty()
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", "--wait", *command(*words)],
+            [*UNMOVED, "setsid", "--ctty", "--wait", *command(*words)],
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -127,7 +127,7 @@ def test_name_that_cannot_be_recorded_is_tried_again_after_longer_and_longer_pau
 
 
 def test_name_that_no_machine_can_have_is_reported_and_changes_nothing(guest: Guest) -> None:
-    rename(guest, "not_a_name", 40)
+    rename(guest, "not a name", 40)
     run_for(guest, thread_of(guest, CONF), 3000)
     (event,) = spooled(guest.path(f"{LIB}/events"))
     assert event["Operation"] == "HostnamePublishing"
