@@ -40,7 +40,7 @@ class Inside:
     def __init__(self, connect: Callable[[], socket.socket]) -> None:
         self._connection = connect()
         self._pending = b""
-        self._number = 0
+        self._number = int(time.monotonic() * 1000)  # no answer to an earlier connection is ours
 
     def await_up(self, within_s: float) -> None:
         """Wait until the guest agent answers, after a start or a restart of the machine."""

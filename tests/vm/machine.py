@@ -190,6 +190,9 @@ class Machine:
         with contextlib.suppress(MachineFailed, TimeoutError):
             self.run("systemctl", "--no-block", "reboot")
         self.hardware.await_event("RESET", mark, OFF_WITHIN_S)
+        if self._inside is not None:  # what it did not read before belongs to the past
+            self._inside.close()
+            self._inside = None
         self.await_up(within_s)
 
     def switch_off(self) -> None:

@@ -27,21 +27,22 @@ CONF = (
     " -e 's/^ResourceDisk.EnableSwap=.*/ResourceDisk.EnableSwap=y/'"
     f" -e 's/^ResourceDisk.SwapSizeMB=.*/ResourceDisk.SwapSizeMB={SWAP_MIB}/' /etc/waagent.conf"
 )
-# Each bus of the kernel stays what it is; one more stands beside them.
+# Each bus of the kernel stays what it is; one more stands beside them, at one blow.
 BUS = r"""
 cat >/usr/local/sbin/add-vmbus <<'END'
 #!/bin/sh
 set -eu
 mkdir -p /run/bus
-mount --bind --make-private /sys/bus /run/bus
-mount -t tmpfs -o mode=0755 bus /sys/bus
-for bus in /run/bus/*; do
-  mkdir "/sys/bus/${bus##*/}"
-  mount --bind "$bus" "/sys/bus/${bus##*/}"
+mount -t tmpfs -o mode=0755 bus /run/bus
+mount --make-private /run/bus
+for bus in /sys/bus/*; do
+  mkdir "/run/bus/${bus##*/}"
+  mount --bind "$bus" "/run/bus/${bus##*/}"
 done
-device=/sys/bus/vmbus/devices/00000000-0001-8899-0000-000000000000
+device=/run/bus/vmbus/devices/00000000-0001-8899-0000-000000000000
 mkdir -p "$device/host3/target3:0:1/3:0:1:0/block/sda"
 echo '{00000000-0001-8899-0000-000000000000}' >"$device/device_id"
+mount --rbind /run/bus /sys/bus
 END
 chmod 0755 /usr/local/sbin/add-vmbus
 cat >/etc/systemd/system/add-vmbus.service <<'END'
