@@ -15,7 +15,7 @@ help:
 	@echo "make deb          dist/waagent_*.deb for Debian, or FAMILY=ubuntu"
 	@echo "make rpm          dist/waagent-*.rpm for FAMILY=redhat, fedora, suse, sles or azurelinux"
 	@echo "make vm           our package in real virtual machines, scenario by scenario; docs/vm.md"
-	@echo "make vm-all       containers, then virtual machines with Debian 12 and 13; half an hour"
+	@echo "make vm-all       containers, then virtual machines with Debian 12 and 13"
 	@echo "make faults       each fault of a disk or command in a first boot, real; docs/faults.md"
 	@echo "make bench        our agent and Debian's own in turns, in virtual machines; docs/bench.md"
 	@echo "make clean        remove what the above made in this folder"
@@ -61,7 +61,7 @@ vm-all:
 	$(MAKE) --no-print-directory vm SUITE=trixie || verdict=1; \
 	exit $$verdict
 
-# Every row of docs/faults.md's disks and commands, real, with real time limits: ten minutes.
+# Every row of docs/faults.md's disks and commands, real, with real time limits.
 faults:
 	@$(PYTHON) tools/launch.py faults run
 

@@ -25,7 +25,7 @@ def open_envelope(sealed: bytes, recipient: StoredCertificate) -> bytes:
     info = data["recipient_infos"][0].chosen
     scheme: padding.AsymmetricPadding = padding.PKCS1v15()
     if info["key_encryption_algorithm"]["algorithm"].native == "rsaes_oaep":
-        digest = hashes.SHA1()  # noqa: S303
+        digest = hashes.SHA1()  # noqa: S303  what OAEP means when it names no hash
         scheme = padding.OAEP(padding.MGF1(digest), digest, None)
     session_key = key.decrypt(info["encrypted_key"].native, scheme)
     content = data["encrypted_content_info"]

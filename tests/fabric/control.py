@@ -52,7 +52,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 30
     server: _Server
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the name that http.server gives it
         """Whoever commands knows what they did."""
 
     def do_GET(self) -> None:

@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import pkgutil
 import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 from typing import Optional
 
+from tests.support.scenarios import find_scenarios, play
 from tests.vm import scenarios
 from tests.vm.agents import choose_agent
 from tests.vm.lab import Lab, make_person
 from tests.vm.qemu import MachineFailed
 from tests.vm.roots import DebianRoot, GivenRoot, Root, find_cache
 from tests.vm.shell import BuildFailed
-
-
-def find_scenarios(names: Iterable[str]) -> list[ModuleType]:
-    """The modules of the scenarios that were asked for, or all."""
-    known = sorted(m.name for m in pkgutil.iter_modules(scenarios.__path__))
-    wanted = list(names) or known
-    for name in wanted:
-        if name not in known:
-            raise SystemExit(f"cannot find the scenario {name}; there are {', '.join(known)}")
-    return [importlib.import_module(f"{scenarios.__name__}.{name}") for name in wanted]
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -45,30 +32,12 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def play(lab: Lab, scenario: ModuleType) -> int:
-    """Play a scenario and print what was found; the number of misses."""
-    name = scenario.__name__.rpartition(".")[2]
-    print(f"\n{name}: {(scenario.__doc__ or '').strip()}", flush=True)
-    started, misses, count = time.monotonic(), 0, 0
-    try:
-        for finding in scenario.play(lab):
-            print(finding.render(), flush=True)
-            misses += not finding.good
-            count += 1
-    except (MachineFailed, BuildFailed, OSError) as e:
-        print(f"  MISS the scenario ended early: {e}", flush=True)
-        misses += 1
-    took = time.monotonic() - started
-    print(f"  {count} looks, {misses} misses, {took:.0f} s", flush=True)
-    return misses
-
-
 def main(argv: Optional[list[str]] = None) -> int:
     """Build, play, count."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     args = build_parser().parse_args(argv)
-    chosen = find_scenarios(args.scenario)
+    chosen = find_scenarios(scenarios, args.scenario)
     name = args.agent or ("source" if args.root else "ours")
     if args.root and args.family not in ("debian", "ubuntu") and name != "source":
         raise SystemExit(f"cannot install {name} with apt in a root of the family {args.family}")
@@ -80,7 +49,7 @@ def main(argv: Optional[list[str]] = None) -> int:
         agent = choose_agent(name, args.damage)
         lab = Lab(base, agent, folder, make_person(folder))
         print(f"{base.title} with {agent.title}, in QEMU without KVM", flush=True)
-        misses = sum(play(lab, scenario) for scenario in chosen)
+        misses = sum(play(lab, scenario, MachineFailed, BuildFailed) for scenario in chosen)
     except BuildFailed as e:
         print(f"\nFAILED: {e}", file=sys.stderr)
         return 1

@@ -57,7 +57,7 @@ def seen_by_a_server(request: Request) -> list[list[str]]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name that http.server gives it
             """Say nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Answer) as server:
