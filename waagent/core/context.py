@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from typing import Optional
 
+from waagent.core.activity import Activity
 from waagent.core.clock import Stop
 from waagent.core.conf import Conf
 from waagent.core.events import Events
@@ -27,3 +30,10 @@ class Context:
     events: Events
     stop: Stop
     addresses: Mapping[str, Address] = field(default_factory=dict)
+    activity: Activity = field(default_factory=Activity, compare=False)
+
+    def doing(
+        self, what: str, *, limit_s: Optional[float] = None
+    ) -> contextlib.AbstractContextManager[None]:
+        """While the block runs, that is what ``-show-goal-state`` says of this process."""
+        return self.activity.doing(self.system.clock, what, limit_s)

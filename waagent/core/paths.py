@@ -13,6 +13,7 @@ from waagent.core.version import AGENT_NAME
 
 LOG_FILE = "/var/log/waagent.log"
 CONSOLE = "/dev/console"
+BELIEF = "/run/waagent/goal-state.json"  # in memory: it is written in every turn
 HANDLER_FOLDER = re.compile(r"(?P<name>[^-/]+(?:-[^-/]+)*)-(?P<version>\d+(?:\.\d+)*)")
 
 
@@ -26,6 +27,7 @@ class Paths:
     extension_log: Path
     pid_file: Path
     dvd: Path
+    belief: Path
 
     # state of the daemon and of provisioning
     @property
@@ -158,4 +160,5 @@ def make_paths(system: System, conf: Conf) -> Paths:
         extension_log=system.path(conf.paths.extension_log_dir),
         pid_file=system.path(conf.paths.pid_file),
         dvd=system.path(conf.paths.dvd_mount_point),
+        belief=system.path(BELIEF),
     )

@@ -146,7 +146,8 @@ class Executor:
         """The manifest, fetched once for each handler of a goal state."""
         manifest = self._manifests.get(handler.name)
         if manifest is None:
-            manifest, data = package.fetch_manifest(self._tools.downloads, handler)
+            with self._tools.context.doing(f"download the manifest of {handler.name}"):
+                manifest, data = package.fetch_manifest(self._tools.downloads, handler)
             self._manifests[handler.name] = manifest
             if self._keep_manifest is not None:
                 self._keep_manifest(handler.name, data)

@@ -28,7 +28,7 @@ from waagent.extensions.codes import (
     Interrupted,
 )
 from waagent.extensions.commandlog import Voice
-from waagent.extensions.home import HandlerHome, extension_of
+from waagent.extensions.home import HandlerHome, extension_of, item_name
 from waagent.extensions.state import Operation
 from waagent.protocol.documents.handlers import Handler, Settings
 
@@ -115,8 +115,10 @@ class Launcher:
             f"Executing command: {call.path} with environment variables: {json.dumps(variables)}",
         )
         start = self._system.clock.monotonic()
+        what = f"run {call.operation.value} of {item_name(call.handler, call.settings)}"
         ours = {key: text for key, text in self._system.environment.items() if key != MARKER[0]}
-        output = self._run(call, command, {**variables, **ours})
+        with self._context.doing(f"{what}-{call.home.version}", limit_s=command.limit_s):
+            output = self._run(call, command, {**variables, **ours})
         took_ms = int((self._system.clock.monotonic() - start) * 1000)
         lines = [line for line in output.splitlines() if line.strip()]
         text = "\n".join([f"Command: {call.line}", *lines])

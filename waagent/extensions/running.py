@@ -90,14 +90,15 @@ def _await_end(context: Context, home: HandlerHome, record: Running) -> None:
     left = min(max(record.until - clock.monotonic(), 0.0), LONGEST_S)
     deadline = clock.monotonic() + left
     log.info("Waiting for %s, which an earlier start left running, at most %d s", what, left)
-    while _is_there(context.system, record):
-        left = deadline - clock.monotonic()
-        if left <= 0:
-            log.warning("The time of %s is over: it is killed", what)
-            _kill(context.system, record)
-            return
-        if clock.wait(context.stop, min(left, _LOOK_EVERY_S)):
-            raise Interrupted
+    with context.doing(f"wait for {what}, which an earlier start left running", limit_s=left):
+        while _is_there(context.system, record):
+            left = deadline - clock.monotonic()
+            if left <= 0:
+                log.warning("The time of %s is over: it is killed", what)
+                _kill(context.system, record)
+                return
+            if clock.wait(context.stop, min(left, _LOOK_EVERY_S)):
+                raise Interrupted
     log.info("No longer waiting: %s has ended", what)
 
 

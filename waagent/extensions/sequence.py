@@ -61,6 +61,11 @@ class Dependencies:
         self._stop = stop
         self._deadline = clock.monotonic() + limit_s
 
+    @property
+    def left_s(self) -> float:
+        """What is left of the time for all of them."""
+        return max(0.0, self._deadline - self._clock.monotonic())
+
     def await_success(
         self, item: Item, read: Callable[[], Optional[ExtensionStatus]]
     ) -> Optional[str]:

@@ -73,7 +73,9 @@ def _unpack(work: Work) -> None:
     change(home, Change.UNPACKING)
     clock = work.tools.context.system.clock
     start = clock.monotonic()
-    if package.fetch(work.tools.downloads, home, work.package):
+    with work.tools.context.doing(f"download and unpack {home.full_name}"):
+        is_new = package.fetch(work.tools.downloads, home, work.package)
+    if is_new:
         took_ms = int((clock.monotonic() - start) * 1000)
         voice.report(Op.DOWNLOAD, "Download succeeded", duration_ms=took_ms)
     manifest = package.initialise(home, work.new.handler)

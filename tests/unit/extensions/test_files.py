@@ -41,7 +41,7 @@ def world(tmp_path: Path) -> World:
 def on_a_vm(name: str) -> HandlerHome:
     """A handler where it lies on a real guest."""
     lib, log = Path("/var/lib/waagent"), Path("/var/log/azure")
-    return home_of(Paths(lib, log, log, log, log, log), name, "1.0.0")
+    return home_of(Paths(lib, log, log, log, log, log, log), name, "1.0.0")
 
 
 @pytest.mark.parametrize(("name", "size"), [(ECHO, 448), (MULTI, 455)])
