@@ -8,10 +8,10 @@ from typing import BinaryIO, Optional, Union
 
 import pytest
 
-from waagent.core.errors import Unreachable
+from waagent.core.errors import Garbled, HttpError, Unreachable
 from waagent.core.http import Request, Response
 
-Reply = Union[Response, Unreachable]
+Reply = Union[Response, HttpError]
 
 
 def answers(status: int = 200, body: bytes = b"", reason: str = "OK") -> Response:
@@ -23,6 +23,13 @@ def no_answer(url: str = "http://nowhere/") -> Unreachable:
     """The peer cannot be reached."""
     return Unreachable(
         f"[HTTP Failed] GET {url} -- IOError [Errno 111] Connection refused", method="GET", url=url
+    )
+
+
+def garbled(url: str = "http://nowhere/") -> Garbled:
+    """The peer says something that is no whole answer."""
+    return Garbled(
+        f"[HTTP Failed] GET {url} -- HttpException the answer was cut short", method="GET", url=url
     )
 
 
@@ -41,7 +48,7 @@ class ScriptedTransport:
         """See ``waagent.core.http.Transport``."""
         self.sent.append(request)
         reply = self._reply((request.method, request.url))
-        if isinstance(reply, Unreachable):
+        if isinstance(reply, HttpError):
             raise reply
         if sink is not None and reply.status in (200, 201, 202):
             sink.write(reply.body)
@@ -57,7 +64,7 @@ class ScriptedTransport:
             # Not an Exception: code that isolates errors must not be able to hide it.
             raise pytest.fail.Exception(f"a request was sent that nobody declared: {key}")
         replies = self.script[key]
-        if isinstance(replies, (Response, Unreachable)):
+        if isinstance(replies, (Response, HttpError)):
             return replies
         given = self._given.get(key, 0)
         if given >= len(replies):

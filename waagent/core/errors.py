@@ -88,7 +88,11 @@ class HttpError(AgentError):
 
 
 class Unreachable(HttpError):
-    """No answer: refused, reset, cut short or timed out."""
+    """No whole answer: refused, reset or timed out, or as ``Garbled``."""
+
+
+class Garbled(Unreachable):
+    """The peer was there, but what it said is no whole answer: cut short, or no HTTP."""
 
 
 class HttpStatus(HttpError):

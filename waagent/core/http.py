@@ -10,14 +10,22 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping
-from http.client import HTTPException, HTTPResponse, InvalidURL
+from http.client import (
+    BadStatusLine,
+    HTTPException,
+    HTTPResponse,
+    ImproperConnectionState,
+    IncompleteRead,
+    InvalidURL,
+    NotConnected,
+)
 from typing import BinaryIO, Optional, Protocol
 from urllib.parse import SplitResult, urlsplit
 
-from waagent.core.clock import Clock
-from waagent.core.connection import Budget, Connection
+from waagent.core.clock import Clock, Stop
+from waagent.core.connection import Budget, Connection, CutShort
 from waagent.core.context import Address
-from waagent.core.errors import GuestError, HttpError, Unreachable
+from waagent.core.errors import Garbled, GuestError, HttpError, Unreachable
 from waagent.core.proxy import ProxyRules
 from waagent.core.records import dataclass, field
 from waagent.core.redact import without_query
@@ -28,6 +36,8 @@ BLOCK = 64 * 1024
 TRUST_S = 3600.0  # how long the machine's certificate authorities are remembered
 DEFAULT_PORTS = {"http": 80, "https": 443}
 EXPECT_BODY = ("POST", "PUT", "PATCH")
+MAY_BE_PASSING = (NotConnected, IncompleteRead, ImproperConnectionState, BadStatusLine, CutShort)
+"""What is said of HTTP itself and may be better the next time (WIRE 2.8)."""
 _NOT_IN_TARGET = re.compile(r"[^\x21-\x7e]")
 
 _LONGEST = 200  # of what an answer says that is no HTTP
@@ -67,8 +77,9 @@ class Transport(Protocol):
     def send(self, request: Request, sink: Optional[BinaryIO] = None) -> Response:
         """One request, one answer of whatever status; a sink takes the body of a success.
 
-        Raises ``Unreachable`` when there is no whole answer, ``HttpError`` for a request that
-        cannot be sent or an answer that is too large, ``GuestError`` when the sink takes no more.
+        Raises ``Unreachable`` when there is no whole answer, also when the agent is told to stop;
+        ``HttpError`` for a request that cannot be sent or an answer that would be as bad the next
+        time; ``GuestError`` when the sink takes no more.
         """
 
 
@@ -82,11 +93,13 @@ class HttpTransport:
         clock: Clock,
         proxy: ProxyRules,
         addresses: Optional[Mapping[str, Address]] = None,
+        stop: Optional[Stop] = None,
     ) -> None:
         self._user_agent = user_agent
         self._clock = clock
         self._proxy = proxy
         self._addresses = dict(addresses or {})
+        self._stop = stop
         self._trust: Optional[tuple[float, ssl.SSLContext]] = None
 
     def send(self, request: Request, sink: Optional[BinaryIO] = None) -> Response:
@@ -96,12 +109,13 @@ class HttpTransport:
             return self._exchange(request, sink)
         except (InvalidURL, UnicodeError) as error:
             raise _cannot_send(request, error) from error
-        except (HTTPException, OSError) as error:
-            raise Unreachable(
-                f"[HTTP Failed] {request.method} {url} -- IOError {_why(error)}",
-                method=request.method,
-                url=url,
-            ) from error
+        except HTTPException as error:  # before OSError: a peer that leaves at once is both
+            kind = Garbled if isinstance(error, MAY_BE_PASSING) else HttpError
+            text = f"[HTTP Failed] {request.method} {url} -- HttpException {_why(error)}"
+            raise kind(text, method=request.method, url=url) from error
+        except OSError as error:
+            text = f"[HTTP Failed] {request.method} {url} -- IOError {_why(error)}"
+            raise Unreachable(text, method=request.method, url=url) from error
         except ValueError as error:
             raise _cannot_send(request, error) from error
 
@@ -109,7 +123,8 @@ class HttpTransport:
         parts = urlsplit(request.url)
         if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
             raise ValueError("only http and https URLs are known")
-        budget = Budget(self._clock, bytes_at_most=MAX_BODY if sink is None else MAX_DOWNLOAD)
+        most = MAX_BODY if sink is None else MAX_DOWNLOAD
+        budget = Budget(self._clock, bytes_at_most=most, stop=self._stop)
         connection, target = self._route(request, parts, budget)
         if _NOT_IN_TARGET.search(target):
             raise ValueError("it has characters that no URL has")
@@ -190,7 +205,7 @@ def _read(request: Request, answer: HTTPResponse, sink: Optional[BinaryIO]) -> b
         else:
             _store(into, piece)
     if answer.length:  # what it has announced and did not send
-        raise ConnectionError(f"the answer was cut short, {answer.length} bytes are missing")
+        raise CutShort(f"the answer was cut short, {answer.length} bytes are missing")
     return bytes(collected)
 
 

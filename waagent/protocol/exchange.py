@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from waagent.core import retry
 from waagent.core.clock import Clock, Stop
-from waagent.core.errors import AgentError, HttpError, HttpStatus, Unreachable
+from waagent.core.errors import AgentError, Garbled, HttpError, HttpStatus, Unreachable
 from waagent.core.http import Request, Response, Transport
 from waagent.core.redact import without_query
 from waagent.core.retry import Policy, Verdict
@@ -85,8 +85,8 @@ class Exchange:
                 sink.truncate()
             try:
                 response = self._transport.send(request, sink)
-            except Unreachable:
-                self.io_errors.count(self._peer(request.url))
+            except Unreachable as error:
+                self._count(request, error)
                 raise
             if response.status not in accept:
                 raise _error(request, response, again)
@@ -101,6 +101,12 @@ class Exchange:
             if made:
                 error.message += f" -- {made} attempts made"
             raise
+
+    def _count(self, request: Request, error: Unreachable) -> None:
+        """An answer that is no HTTP is no I/O error, and neither is that we are to stop."""
+        is_stopped = self.stop is not None and self.stop.is_set()
+        if not isinstance(error, Garbled) and not is_stopped:
+            self.io_errors.count(self._peer(request.url))
 
     def _peer(self, url: str) -> str:
         parts = urlsplit(url)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-from waagent.core.errors import AgentError, HttpError, HttpStatus, Unreachable, describe
+from waagent.core.errors import AgentError, Garbled, HttpError, HttpStatus, Unreachable, describe
 from waagent.core.events import Events
 from waagent.core.http import Request
 from waagent.core.redact import redact
@@ -78,7 +78,7 @@ def _request(path: str, user_agent: str) -> Request:
 
 def _judge(error: HttpError, path: str) -> Probe:
     place = f"IMDS error in /metadata/{path}"
-    if isinstance(error, Unreachable):
+    if isinstance(error, Unreachable) and not isinstance(error, Garbled):
         return Probe(True, f"{place}: Unable to connect to endpoint")
     status = error.status if isinstance(error, HttpStatus) else 500
     if status == 429:

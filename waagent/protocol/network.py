@@ -16,4 +16,5 @@ def make_transport(context: Context) -> Transport:
         clock=context.system.clock,
         proxy=ProxyRules(proxy.host, proxy.port_in_use, context.system.environment),
         addresses=context.addresses,
+        stop=context.stop,
     )

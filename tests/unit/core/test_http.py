@@ -17,7 +17,7 @@ from tests.support.clock import ManualClock
 from tests.support.peer import Answer, Peer, closed_port, resets, says_nothing, sends, whole
 from waagent.core.clock import Clock, SystemClock
 from waagent.core.context import Address
-from waagent.core.errors import GuestError, HttpError, Unreachable
+from waagent.core.errors import Garbled, GuestError, HttpError, Unreachable
 from waagent.core.http import MAX_BODY, HttpTransport, Request
 from waagent.core.proxy import ProxyRules
 
@@ -181,39 +181,46 @@ def test_answer_without_a_length_ends_with_the_connection() -> None:
         assert transport().send(Request("GET", peer.url())).body == b"abc"
 
 
+PARTS = {
+    "nothing": sends(),
+    "status": sends(b"HTTP/1.1 200"),
+    "header": sends(b"HTTP/1.1 200 OK\r\nContent-", b"Length: 1"),
+    "head": sends(b"HTTP/1.1 200 OK\r\nX: y\r\n"),
+    "length": sends(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfive!"),
+    "chunk": sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
+    "size": sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n"),
+    "garbage": sends(b"\x00\xff\x16\x03\x01 no http at all\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("answer", PARTS.values(), ids=PARTS.keys())
+def test_answer_that_is_not_whole_may_be_better_the_next_time(answer: Answer) -> None:
+    """The peer was there: that is no I/O error, and the text is what tools know."""
+    error = failure(answer)
+    assert isinstance(error, Garbled)
+    assert str(error).startswith(f"[HTTP Failed] GET {error.url} -- HttpException ")
+
+
 @pytest.mark.parametrize(
     "answer",
     [
-        sends(),
-        sends(b"HTTP/1.1 200"),
-        sends(b"HTTP/1.1 200 OK\r\nContent-", b"Length: 1"),
-        sends(b"HTTP/1.1 200 OK\r\nX: y\r\n"),
-        sends(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfive!"),
-        sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
-        sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n"),
-        sends(b"\x00\xff\x16\x03\x01 no http at all\r\n\r\n"),
         sends(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n"),
         sends(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n"),
-        resets,
     ],
-    ids=[
-        "nothing",
-        "status",
-        "header",
-        "head",
-        "length",
-        "chunk",
-        "size",
-        "garbage",
-        "long",
-        "many",
-        "reset",
-    ],
+    ids=["a long header", "many headers"],
 )
-def test_answer_that_is_not_whole_is_unreachable(answer: Answer) -> None:
-    """It may be tried again; the text is what tools know."""
+def test_answer_that_is_no_http_is_final(answer: Answer) -> None:
+    """It would be the same the next time."""
     error = failure(answer)
+    assert not isinstance(error, Unreachable)
+    assert str(error).startswith(f"[HTTP Failed] GET {error.url} -- HttpException ")
+
+
+def test_connection_that_is_reset_is_an_io_error() -> None:
+    """And is counted as one."""
+    error = failure(resets)
     assert isinstance(error, Unreachable)
+    assert not isinstance(error, Garbled)
     assert str(error).startswith(f"[HTTP Failed] GET {error.url} -- IOError ")
 
 

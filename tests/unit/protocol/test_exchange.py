@@ -9,7 +9,7 @@ from typing import Union
 import pytest
 
 from tests.support.clock import ManualClock
-from tests.support.transport import Reply, ScriptedTransport, answers, no_answer
+from tests.support.transport import Reply, ScriptedTransport, answers, garbled, no_answer
 from waagent.core.clock import Stop
 from waagent.core.errors import HttpError, HttpStatus, Unreachable
 from waagent.core.http import Request, Response
@@ -116,6 +116,26 @@ def test_unreachable_peer_is_tried_again_and_counted() -> None:
     assert peer.clock.waits == [2, 3]
     assert peer.exchange.io_errors.take() == {"hostplugin": 0, "protocol": 2, "other": 0}
     assert peer.exchange.io_errors.take() == {"hostplugin": 0, "protocol": 0, "other": 0}
+
+
+def test_peer_that_is_cut_short_is_tried_again_and_is_no_io_error() -> None:
+    peer = Peer([garbled(URL), answers()])
+    assert peer.ask().status == 200
+    assert peer.clock.waits == [2]
+    assert not any(peer.exchange.io_errors.take().values())
+
+
+def test_request_that_a_stop_ends_is_no_io_error() -> None:
+    peer = Peer(no_answer(URL), stop=True)
+    peer.fail()
+    assert peer.attempts == 1
+    assert not any(peer.exchange.io_errors.take().values())
+
+
+def test_request_that_cannot_be_better_the_next_time_is_sent_once() -> None:
+    peer = Peer(HttpError("[HTTP Failed] GET http://x/ -- HttpException got more than 100 headers"))
+    assert "attempts" not in str(peer.fail())
+    assert peer.attempts == 1
 
 
 @pytest.mark.parametrize(
