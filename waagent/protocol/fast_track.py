@@ -13,15 +13,21 @@ from typing import Optional
 
 from waagent.core import files
 from waagent.core.clock import Clock, timestamp
-from waagent.core.errors import AgentError, DocumentError, HttpError
+from waagent.core.errors import AgentError, DocumentError, HttpError, describe
 from waagent.core.events import Events, Op
 from waagent.core.http import Response
+from waagent.core.later import Later
 from waagent.core.paths import Paths
-from waagent.core.records import dataclass
+from waagent.core.records import dataclass, replace
+from waagent.core.version import Version
 from waagent.protocol.documents.extensions import GoalStateSource
 from waagent.protocol.documents.json_fields import Fields, parse_json
 from waagent.protocol.documents.ticks import MIN_TIMESTAMP
-from waagent.protocol.documents.vm_settings import VmSettings, parse_vm_settings
+from waagent.protocol.documents.vm_settings import (
+    MIN_PLUGIN_VERSION,
+    VmSettings,
+    parse_vm_settings,
+)
 from waagent.protocol.errors import ProtocolFault
 from waagent.protocol.exchange import describe_response
 from waagent.protocol.fast_track_errors import Category, FastTrackErrors, category_of_status
@@ -30,6 +36,8 @@ from waagent.protocol.host import Host
 log = logging.getLogger(__name__)
 
 ASK_AGAIN_S = 6 * 3600.0
+DO_WITHOUT_AFTER_S = 300.0
+DO_WITHOUT_PAUSE_S = 60.0
 LARGEST_RECORD = 64 * 1024
 
 
@@ -65,7 +73,10 @@ class Fetched:
 
 
 class FastTrack:
-    """Asks the host for vmSettings; remembers the last ones and whether they are supported."""
+    """Asks the host for vmSettings; remembers the last ones and whether they are supported.
+
+    What counts is remembered in memory; the record on disk is for the next process.
+    """
 
     def __init__(
         self, host: Host, paths: Paths, events: Events, clock: Clock, *, is_enabled: bool = True
@@ -78,6 +89,9 @@ class FastTrack:
         self._plugin_version = ""
         self._ask_from = clock.monotonic()
         self._errors = FastTrackErrors(events, clock)
+        self._newest: Optional[str] = None
+        self._failing_since: Optional[float] = None
+        self._next = Later(clock, first_s=DO_WITHOUT_PAUSE_S, most_s=DO_WITHOUT_PAUSE_S)
         self.is_enabled = is_enabled
         self.is_supported = is_enabled and paths.fast_track.exists()
 
@@ -85,25 +99,52 @@ class FastTrack:
         """The settings, or ``None`` when the host does not support them.
 
         Raises ``SupportStopped`` when it did before, ``ProtocolFault`` when it cannot be asked
-        and ``UnreadableSettings`` when the answer cannot be read: then the whole update fails.
+        and ``UnreadableSettings`` when the answer cannot be read: then the whole update fails,
+        unless it is ``given_up``.
         """
         if not self.is_enabled:
             return None
         if not self.is_supported and self._clock.monotonic() < self._ask_from:
             return None
+        if self.is_given_up and not self._next.is_due:
+            return self.remembered
         try:
-            return self._fetch(None if force or self._cached is None else self._cached.etag)
+            fetched = self._fetch(None if force or self._cached is None else self._cached.etag)
+        except SupportStopped:
+            self._failing_since = None
+            raise
+        except AgentError:
+            self._count_failure()
+            raise
         finally:
             self._errors.report_if_due()
+        self._failing_since = None
+        return fetched
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether asking has failed for so long that the fabric's goal state has to do alone.
+
+        Some hosts answer with 500 for ever where 404 was meant; a machine must not wait for them.
+        """
+        since = self._failing_since
+        return since is not None and self._clock.monotonic() - since >= DO_WITHOUT_AFTER_S
+
+    @property
+    def remembered(self) -> Optional[Fetched]:
+        """The settings that were good last, as if the host had said that they are unchanged."""
+        return None if self._cached is None else replace(self._cached, is_updated=False)
+
+    def _count_failure(self) -> None:
+        if self._failing_since is None:
+            self._failing_since = self._clock.monotonic()
+        self._next.postpone()
 
     def _fetch(self, etag: Optional[str]) -> Optional[Fetched]:
         self._errors.count_request()
         response, name = self._ask(etag)
         if response.status == 304 and self._cached is not None:
-            self._cached = Fetched(
-                self._cached.settings, self._cached.etag, self._cached.raw, is_updated=False
-            )
-            return self._cached
+            return self.remembered
         if response.status == 404:
             self._give_up("")
             return None
@@ -112,10 +153,12 @@ class FastTrack:
             text = f"{name}: {prefix}{describe_response(response)}"
             self._errors.count(category_of_status(response.status), text)
             raise ProtocolFault(text)
-        return self._accept(response)
+        return self._accept(response, asked_with=etag)
 
     def timestamp(self) -> str:
         """When the newest fast-track goal state was made; unreadable counts as now (WIRE 4.6)."""
+        if self._newest is not None:
+            return self._newest
         try:
             data = files.read(self._paths.fast_track, limit=LARGEST_RECORD)
             return Fields(parse_json(data, "fast_track.json"), "fast_track.json").text("timestamp")
@@ -125,7 +168,8 @@ class FastTrack:
             return timestamp(self._clock.now())
 
     def forget(self) -> None:
-        """Drop the record on disk, once an outdated goal state was reported."""
+        """Drop the record, once an outdated goal state was reported."""
+        self._newest = MIN_TIMESTAMP
         with contextlib.suppress(OSError):
             files.remove(self._paths.fast_track)
 
@@ -147,14 +191,17 @@ class FastTrack:
             self._host.refresh()
         raise ProtocolFault(f"{name}: {describe_response(response)}")
 
-    def _accept(self, response: Response) -> Optional[Fetched]:
+    def _accept(self, response: Response, *, asked_with: Optional[str]) -> Optional[Fetched]:
         etag = response.header("ETag")
         if etag is None:
             raise ProtocolFault("The vmSettings response does not include an Etag header")
         try:
             settings = parse_vm_settings(response.body).with_etag(etag)
         except DocumentError as error:
-            version = self._plugin_version or "unknown"
+            version = str(error.facts.get("host_plugin_version") or "unknown")
+            if version != "unknown" and Version(version) < MIN_PLUGIN_VERSION:
+                self._give_up(version)  # what such an old host says is not used anyway
+                return None
             raise UnreadableSettings(
                 f"Error parsing vmSettings [HGAP: {version} Etag:{etag}]: {error.message}",
                 etag,
@@ -169,20 +216,28 @@ class FastTrack:
             self._give_up(settings.host_plugin_version)
             return None
         self.is_supported = True
+        known = self._cached
+        is_same = known is not None and (known.etag, known.raw) == (etag, response.body)
+        if is_same and asked_with is not None:
+            return self.remembered  # a host that never says 304
         self._cached = Fetched(settings, etag, response.body, is_updated=True)
         self._record(settings)
         return self._cached
 
     def _record(self, settings: VmSettings) -> None:
+        is_fast = settings.extensions.source is GoalStateSource.FAST_TRACK
+        self._newest = settings.extensions.created_on if is_fast else MIN_TIMESTAMP
         try:
-            if settings.extensions.source is GoalStateSource.FAST_TRACK:
-                text = json.dumps({"timestamp": settings.extensions.created_on})
+            if is_fast:
+                text = json.dumps({"timestamp": self._newest})
                 files.write(self._paths.fast_track, text)
             else:
                 files.remove(self._paths.fast_track)
         except OSError as error:
             log.warning(
-                "Cannot record the fast-track time in %s: %s", self._paths.fast_track, error
+                "Cannot record the fast-track time in %s: %s",
+                self._paths.fast_track,
+                describe(error),
             )
 
     def _give_up(self, version: str) -> None:

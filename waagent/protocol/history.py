@@ -1,7 +1,8 @@
 """Past goal states on disk, for people: dated folders, and the current documents by name.
 
-Nothing here is ever read back by the agent, and nothing here can stop it. Source: spec WIRE
-3.10; the copies in the lib dir are those of 2.2.x (DAEMON 12.4, ARCHITECTURE.md decision 14).
+Nothing here is ever read back by the agent, and nothing here can stop it. All of it is bounded by
+count, bytes and age, whatever becomes of goal states. Source: spec WIRE 3.10; the copies in the
+lib dir are those of 2.2.x (DAEMON 12.4, ARCHITECTURE.md decision 14).
 """
 
 from __future__ import annotations
@@ -19,11 +20,17 @@ from typing import Optional, Union
 from waagent.core import files
 from waagent.core.clock import Clock
 from waagent.core.errors import GuestError, describe
+from waagent.core.later import Later
 from waagent.core.paths import Paths
+from waagent.protocol.expiry import Bounds, measure, surplus
 
 log = logging.getLogger(__name__)
 
 KEPT = 50
+MOST_BYTES = 64 * 1024 * 1024
+MOST_COPY_BYTES = 32 * 1024 * 1024
+OLDEST_S = 180 * 24 * 3600.0
+EXPIRE_EVERY_S = 3600.0
 ARCHIVABLE = re.compile(
     r"\d{4}-\d{2}-\d{2}T\d{2}[:-]\d{2}[:-]\d{2}(\.\d+)?((_incarnation)?_+(\d+|status)(-\d+)?)?"
 )
@@ -35,7 +42,12 @@ NUMBERED = {
 }
 STATUS = "waagent_status.json"
 NAMED = ("HostingEnvironmentConfig.xml", "SharedConfig.xml")
+# 2.15 takes all of these for the agent's own, and deletes them at its start (WIRE 3.10).
+_COPY = re.compile(r"(?P<kind>.+)\.(?P<number>\d+)(?P<tail>\.xml|\.manifest\.xml|\.agentsManifest)")
+_NOT_WRITTEN = re.compile(r"(VmSettings|waagent_status)\.\d+\.json|RemoteAccess(\.\d+)?\.xml")
 _LONGEST_TAG = 100
+
+COPY_BOUNDS = Bounds(KEPT, MOST_COPY_BYTES, OLDEST_S)
 
 Content = Union[bytes, str]
 
@@ -50,6 +62,21 @@ class History:
         self._tag = ""
         self._incarnation = ""
         self._has_warned = False
+        self._expiry = Later(clock, first_s=EXPIRE_EVERY_S, most_s=EXPIRE_EVERY_S)
+
+    def expire(self) -> None:
+        """Remove what is past its bounds, once an hour and at the start.
+
+        Not only with a new goal state: a machine that gets none any more has its disk filled too.
+        """
+        if not self._expiry.is_due:
+            return
+        self._expiry.postpone()
+        with self._tolerated("past goal states"):
+            if self._paths.history.is_dir():
+                self._purge(KEPT)
+        with self._tolerated("copies of past goal states"):
+            self._expire_copies()
 
     def begin(self, tag: str, incarnation: str) -> None:
         """Open a folder for a goal state; the oldest beyond fifty go.
@@ -120,7 +147,7 @@ class History:
         folder = self._paths.history / f"{moment}__{_safe(tag)}"
         with self._tolerated("a goal state"):
             files.ensure_directory(self._paths.history, mode=0o700)
-            self._purge()
+            self._purge(KEPT - 1)
             files.ensure_directory(folder, mode=0o700)
         return folder if folder.is_dir() else None
 
@@ -136,13 +163,35 @@ class History:
 
     def _keep_numbered(self, head: str, tail: str, content: Content) -> None:
         """Write the copy of this incarnation; of such copies the newest fifty stay."""
+        if not self._incarnation.isdecimal():
+            return  # the fabric's are numbers; others could not be told from people's own files
         self._write_in_lib(f"{head}{self._incarnation}{tail}", content)
         kind = re.compile(rf"{re.escape(head)}\d+{re.escape(tail)}")
         with self._tolerated(f"copies of {head}N{tail}"):
             copies = [each for each in self._paths.lib.iterdir() if kind.fullmatch(each.name)]
-            for copy in sorted(copies, key=_age)[:-KEPT]:
-                if copy.name != PLACEHOLDER_NAME:
-                    files.remove(copy)
+            self._remove_surplus(copies)
+
+    def _expire_copies(self) -> None:
+        """Of each kind the newest stays whatever its age; what is written no more goes."""
+        kinds: dict[tuple[str, str], list[Path]] = {}
+        for path in self._paths.lib.iterdir():
+            match = _COPY.fullmatch(path.name)
+            if _NOT_WRITTEN.fullmatch(path.name):
+                if not path.is_dir():
+                    files.remove(path)
+            elif match is not None and not path.is_dir():
+                kinds.setdefault((match["kind"], match["tail"]), []).append(path)
+        for copies in kinds.values():
+            self._remove_surplus(copies)
+
+    def _remove_surplus(self, copies: list[Path]) -> None:
+        entries = list(measure(copies))
+        newest = max(entries, key=lambda each: each.changed_ns, default=None)
+        stays = [self._paths.lib / PLACEHOLDER_NAME]
+        if newest is not None:
+            stays.append(newest.path)
+        for entry in surplus(entries, COPY_BOUNDS, now_s=self._now_s(), stays=stays):
+            files.remove(entry.path)
 
     def _write_in_lib(self, name: str, content: Content) -> None:
         with self._tolerated(name):
@@ -152,12 +201,18 @@ class History:
         """All entries, newest first."""
         return sorted(self._paths.history.iterdir(), key=_age, reverse=True)
 
-    def _purge(self) -> None:
-        for entry in self._entries()[KEPT - 1 :]:
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry, ignore_errors=True)
+    def _purge(self, count: int) -> None:
+        stays = [self._folder] if self._folder is not None else []
+        bounds = Bounds(count, MOST_BYTES, OLDEST_S)
+        entries = list(measure(self._paths.history.iterdir()))
+        for entry in surplus(entries, bounds, now_s=self._now_s(), stays=stays):
+            if entry.path.is_dir() and not entry.path.is_symlink():
+                shutil.rmtree(entry.path, ignore_errors=True)
             else:
-                files.remove(entry)
+                files.remove(entry.path)
+
+    def _now_s(self) -> float:
+        return self._clock.now().timestamp()
 
     @contextlib.contextmanager
     def _tolerated(self, what: str) -> Iterator[None]:
@@ -182,11 +237,21 @@ def _age(path: Path) -> tuple[int, str]:
 
 
 def _zip(folder: Path) -> None:
-    partial = folder.with_name(folder.name + ".zip.tmp")
+    finished = folder.with_name(folder.name + ".zip")
+    if not finished.exists():  # else a kill came between the archive and the end of its folder
+        partial = folder.with_name(folder.name + ".zip.tmp")
+        try:
+            _write_archive(folder, partial)
+            partial.chmod(files.SECRET)
+            partial.replace(finished)
+        except OSError:
+            files.remove(partial)
+            raise
+    shutil.rmtree(folder)
+
+
+def _write_archive(folder: Path, target: Path) -> None:
     # Not strict: a machine whose clock stood before 1980 has files that a zip cannot date.
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         for item in sorted(folder.iterdir()):
             archive.write(item, item.name)
-    partial.chmod(files.SECRET)
-    partial.replace(folder.with_name(folder.name + ".zip"))
-    shutil.rmtree(folder)

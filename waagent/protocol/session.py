@@ -73,6 +73,7 @@ def open_session(
         paths=paths,
         events=events,
         history=History(paths, clock) if keeps_history else None,
+        clock=clock,
     )
     return Session(
         exchange=exchange,

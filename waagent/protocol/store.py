@@ -1,7 +1,7 @@
 """The current goal state: refreshed from both sources, held as an immutable snapshot.
 
-The snapshot in memory is the truth; what is on disk are copies. Source: spec WIRE 3.2 to 3.5,
-3.8, 4.4, 11.1.
+The snapshot in memory is the truth; what is on disk are copies. Source: spec WIRE 3.3 to 3.5,
+3.8, 4.4.
 """
 
 from __future__ import annotations
@@ -11,57 +11,32 @@ import logging
 from collections.abc import Mapping
 from typing import Optional
 
-from waagent.core import files
+from waagent.core.clock import Clock
 from waagent.core.errors import AgentError, describe
 from waagent.core.events import Events, Op
+from waagent.core.later import Later
 from waagent.core.paths import Paths
-from waagent.core.records import dataclass, replace
+from waagent.core.records import replace
 from waagent.protocol.channels import Channels
+from waagent.protocol.delivery import Delivery
 from waagent.protocol.documents import redacted
-from waagent.protocol.documents.artifacts_profile import parse_artifacts_profile
-from waagent.protocol.documents.extensions import (
-    ExtensionsGoalState,
-    GoalStateSource,
-    empty_extensions,
-    parse_extensions_config,
-)
+from waagent.protocol.documents.extensions import ExtensionsGoalState, GoalStateSource
 from waagent.protocol.documents.goalstate import GoalState
-from waagent.protocol.documents.hosting import HostingEnvironment, parse_hosting_environment
-from waagent.protocol.documents.remoteaccess import RemoteAccess, parse_remote_access
 from waagent.protocol.errors import ProtocolFault
 from waagent.protocol.fast_track import FastTrack, Fetched, SupportStopped, UnreadableSettings
 from waagent.protocol.history import Content, History
 from waagent.protocol.host import Host
-from waagent.protocol.keys import (
-    CertificateStore,
-    CertificateSummary,
-    read_transport_certificate,
-    render_summaries,
-)
-from waagent.protocol.wire import CIPHERS, Wire
+from waagent.protocol.keys import CertificateStore
+from waagent.protocol.snapshot import Snapshot
+from waagent.protocol.wire import Wire
+
+__all__ = ["Snapshot", "Store"]
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Snapshot:
-    """One goal state with all that belongs to it."""
-
-    goal_state: GoalState
-    extensions: ExtensionsGoalState
-    hosting: HostingEnvironment
-    certificates: tuple[CertificateSummary, ...]
-    remote_access: Optional[RemoteAccess]
-
-    @property
-    def lacks_certificates(self) -> bool:
-        """Whether settings of a fast-track goal state name a certificate that did not come."""
-        have = {each.thumbprint for each in self.certificates}
-        return any(
-            settings.protected_settings and settings.certificate_thumbprint not in have
-            for handler in self.extensions.handlers
-            for settings in handler.settings
-        )
+CERTIFICATES_AGAIN_S = 60.0
+CERTIFICATES_AT_MOST_S = 3600.0
+MOST_UNREADABLE = 50
 
 
 class Store:
@@ -78,19 +53,25 @@ class Store:
         paths: Paths,
         events: Events,
         history: Optional[History],
+        clock: Clock,
     ) -> None:
         self._wire = wire
         self._host = host
         self._channels = channels
         self._certificates = certificates
         self._fast_track = fast_track
-        self._paths = paths
         self._events = events
         self._history = history
+        self._delivery = Delivery(
+            wire, channels, certificates, paths=paths, events=events, history=history
+        )
         self._snapshot: Optional[Snapshot] = None
-        self._certificates_url: Optional[str] = None
         self._stopped: Optional[SupportStopped] = None
-        self._unreadable_etag: Optional[str] = None
+        self._unreadable: set[str] = set()
+        self._does_without = False
+        self._certificates_again = Later(
+            clock, first_s=CERTIFICATES_AGAIN_S, most_s=CERTIFICATES_AT_MOST_S
+        )
 
     def current(self) -> Snapshot:
         """The snapshot of the last successful refresh; ``ProtocolFault`` before the first."""
@@ -108,6 +89,8 @@ class Store:
 
         Raises what made the update fail; then the snapshot is the one from before.
         """
+        if self._history is not None:
+            self._history.expire()  # whatever becomes of this goal state
         goal_state, raw = self._wire.fetch_goal_state()
         self._host.learn(goal_state)
         known = self._snapshot
@@ -126,15 +109,15 @@ class Store:
             settings = None  # the fabric's own document counts: certificates come with it (4.4)
         settings_are_new = settings is not None and settings.is_updated
         if not is_new and not settings_are_new and known is not None:
-            return known
+            return self._with_late_certificates(known)
         self._begin_history(goal_state, settings if settings_are_new else None)
         if is_new or known is None:
-            snapshot = self._fetch_all(goal_state, raw)
-            snapshot = self._merge(snapshot, settings, held=known)
-            if known is None and not self._fast_track.is_enabled:
-                snapshot = _outdated_before(self._fast_track.timestamp(), snapshot)
+            snapshot = self._delivery.fetch(goal_state, raw)
+            snapshot = _merge(snapshot, settings, held=known)
+            if known is None and self._is_without_fast_track:
+                snapshot = snapshot.outdated_before(self._fast_track.timestamp())
         else:
-            snapshot = self._merge(known, settings, held=known)
+            snapshot = _merge(known, settings, held=known)
         return self._adopt(snapshot)
 
     def forget_fast_track(self) -> None:
@@ -160,30 +143,39 @@ class Store:
         if self._history is not None:
             self._history.archive()
 
-    def _merge(
-        self, fresh: Snapshot, settings: Optional[Fetched], *, held: Optional[Snapshot]
-    ) -> Snapshot:
-        """Choose between both sources by their time of creation (WIRE 3.3, steps 6 and 7)."""
-        candidate = fresh.extensions
-        if settings is not None:
-            fast = settings.settings.extensions
-            is_only_fast = held is fresh
-            if is_only_fast or fast.created_on > candidate.created_on:
-                candidate = fast
-        if held is not None and candidate.created_on < held.extensions.created_on:
-            candidate = held.extensions
-        return replace(fresh, extensions=candidate)
+    @property
+    def _is_without_fast_track(self) -> bool:
+        return not self._fast_track.is_enabled or self._fast_track.is_given_up
 
     def _adopt(self, snapshot: Snapshot) -> Snapshot:
         is_fast = snapshot.extensions.source is GoalStateSource.FAST_TRACK
         self._channels.verify_artifacts = is_fast
-        url = self._certificates_url
+        url = snapshot.goal_state.certificates_url
         if is_fast and url and self._certificates.missing(snapshot.certificates):
-            self._certificates.refresh(url)
+            found = self._certificates.refresh(url)
+            snapshot = replace(snapshot, certificates=found or snapshot.certificates)
         self._announce_notes(snapshot.extensions)
         self._announce_signatures(snapshot.extensions)
+        self._certificates_again.reset()
+        self._certificates_again.postpone()
         self._snapshot = snapshot
         return snapshot
+
+    def _with_late_certificates(self, known: Snapshot) -> Snapshot:
+        """Certificates that did not come are asked for again, less and less often.
+
+        Else an extension would have to do without them until the next goal state or start.
+        """
+        url = known.goal_state.certificates_url
+        if url is None or not known.wants_certificates or not self._certificates_again.is_due:
+            return known
+        self._certificates_again.postpone()
+        log.info("Ask again for certificates that did not come with %s", known.extensions.id)
+        with self._certificates.expected():
+            found = self._certificates.refresh(url)
+        if found:
+            known = self._snapshot = replace(known, certificates=found)
+        return known
 
     def _announce_notes(self, extensions: ExtensionsGoalState) -> None:
         for note in extensions.notes:
@@ -209,7 +201,7 @@ class Store:
     ) -> Snapshot:
         """The VM moved to an older host: the fabric's goal state, outdated or not (WIRE 3.5)."""
         self._begin_history(goal_state, None)
-        snapshot = _outdated_before(stopped.timestamp, self._fetch_all(goal_state, raw))
+        snapshot = self._delivery.fetch(goal_state, raw).outdated_before(stopped.timestamp)
         self._stopped = None
         return self._adopt(snapshot)
 
@@ -222,91 +214,35 @@ class Store:
         except SupportStopped as stopped:
             self._stopped = stopped
             return None
-        except UnreadableSettings as error:
-            if self._history is not None and error.etag != self._unreadable_etag:
-                self._unreadable_etag = error.etag
-                text = redacted.redact_vm_settings(error.raw)
-                self._history.save_unreadable(error.etag, {"VmSettings.json": text})
-            raise
+        except AgentError as error:
+            if isinstance(error, UnreadableSettings):
+                self._keep_unreadable(error)
+            if not self._fast_track.is_given_up:
+                raise
+            self._tell_of_doing_without(error)
+            return self._fast_track.remembered
+        if not self._fast_track.is_given_up:
+            self._does_without = False
         if settings is not None:
             self._stopped = None
         return settings
 
-    def _fetch_all(self, goal_state: GoalState, raw: bytes) -> Snapshot:
-        """All documents, in the fabric's order (WIRE 3.2); any failure but certificates' raises.
+    def _tell_of_doing_without(self, error: AgentError) -> None:
+        if self._does_without:
+            return
+        self._does_without = True
+        text = f"The fabric's goal state has to do without vmSettings: {describe(error)}"
+        log.warning("%s", text)
+        self._events.add(Op.VM_SETTINGS, text, success=False, quiet=True)
 
-        What came until then is kept, so that somebody can see what was wrong with it.
-        """
-        documents: dict[str, Content] = {"GoalState.xml": raw}
-        safe: dict[str, Content] = {}
-        try:
-            return self._fetch_documents(goal_state, documents, safe)
-        except (AgentError, OSError):
-            if self._history is not None:
-                self._history.save({}, redacted={**documents, **safe})
-            raise
-
-    def _fetch_documents(
-        self, goal_state: GoalState, documents: dict[str, Content], safe: dict[str, Content]
-    ) -> Snapshot:
-        extensions = self._fetch_extensions(goal_state, documents, safe)
-        hosting_raw = self._wire.fetch_document(goal_state.hosting_environment_url or "")
-        documents["HostingEnvironmentConfig.xml"] = hosting_raw
-        shared = self._wire.fetch_document(goal_state.shared_config_url or "")
-        documents["SharedConfig.xml"] = shared
-        self._write_shared_config(shared)
-        self._certificates_url = goal_state.certificates_url
-        certificates: tuple[CertificateSummary, ...] = ()
-        if goal_state.certificates_url:
-            certificates = self._certificates.refresh(goal_state.certificates_url)
-        safe["Certificates.json"] = render_summaries(certificates)
-        remote_access = self._fetch_remote_access(goal_state, safe)
-        hosting = parse_hosting_environment(hosting_raw)
-        if self._history is not None:
-            self._history.save(documents, redacted=safe)
-        return Snapshot(goal_state, extensions, hosting, certificates, remote_access)
-
-    def _fetch_extensions(
-        self, goal_state: GoalState, documents: dict[str, Content], safe: dict[str, Content]
-    ) -> ExtensionsGoalState:
-        if goal_state.extensions_config_url is None:
-            return empty_extensions(goal_state.incarnation)
-        raw = self._wire.fetch_document(goal_state.extensions_config_url)
-        documents["ExtensionsConfig.xml"] = raw
-        safe["ExtensionsConfig.xml"] = redacted.redact_extensions_config(raw)
-        extensions = parse_extensions_config(raw).with_incarnation(goal_state.incarnation)
-        if extensions.artifacts_profile_url is None:
-            return extensions
-        return replace(extensions, on_hold=self._fetch_on_hold(extensions.artifacts_profile_url))
-
-    def _fetch_on_hold(self, url: str) -> bool:
-        """What the artifacts profile says; any failure means that nothing is on hold (11.1)."""
-        try:
-            return parse_artifacts_profile(self._channels.fetch_profile(url)).on_hold
-        except AgentError as error:
-            self._events.add(
-                Op.ARTIFACTS_PROFILE,
-                f"Cannot use the artifacts profile: {describe(error)}",
-                success=False,
-            )
-            return False
-
-    def _fetch_remote_access(
-        self, goal_state: GoalState, safe: dict[str, Content]
-    ) -> Optional[RemoteAccess]:
-        if goal_state.remote_access_url is None:
-            return None
-        certificate = read_transport_certificate(self._paths)
-        raw = self._wire.fetch_sealed(goal_state.remote_access_url, certificate, CIPHERS[0])
-        safe["RemoteAccess.xml"] = raw
-        return parse_remote_access(raw)
-
-    def _write_shared_config(self, shared: bytes) -> None:
-        """Other products read this copy, whichever process we are (WIRE 3.6)."""
-        try:
-            files.write(self._paths.lib / "SharedConfig.xml", shared)
-        except OSError as error:
-            log.warning("Cannot write SharedConfig.xml: %s", error)
+    def _keep_unreadable(self, error: UnreadableSettings) -> None:
+        if self._history is None or error.etag in self._unreadable:
+            return
+        if len(self._unreadable) >= MOST_UNREADABLE:
+            self._unreadable.clear()
+        self._unreadable.add(error.etag)
+        text = redacted.redact_vm_settings(error.raw)
+        self._history.save_unreadable(error.etag, {"VmSettings.json": text})
 
     def _begin_history(self, goal_state: GoalState, settings: Optional[Fetched]) -> None:
         if self._history is None:
@@ -319,8 +255,23 @@ class Store:
             self._history.save(no_copies, redacted={"VmSettings.json": text})
 
 
-def _outdated_before(moment: str, snapshot: Snapshot) -> Snapshot:
-    """The snapshot, marked where a fast-track goal state of that moment was carried out since."""
-    if snapshot.extensions.created_on >= moment:
-        return snapshot
-    return replace(snapshot, extensions=replace(snapshot.extensions, is_outdated=True))
+def _merge(fresh: Snapshot, settings: Optional[Fetched], *, held: Optional[Snapshot]) -> Snapshot:
+    """Choose between both sources by their time of creation (WIRE 3.3, step 6; pure)."""
+    candidate = fresh.extensions
+    if settings is not None:
+        fast = settings.settings.extensions
+        is_only_fast = held is fresh
+        if is_only_fast or fast.created_on > candidate.created_on:
+            candidate = fast
+    if held is None:
+        return replace(fresh, extensions=candidate)
+    before = held.extensions
+    if candidate.created_on < before.created_on:
+        candidate = before
+    elif (
+        before.is_outdated
+        and candidate.source is before.source
+        and candidate.created_on == before.created_on
+    ):
+        candidate = replace(candidate, is_outdated=True)  # a new number makes it no younger
+    return replace(fresh, extensions=candidate)
