@@ -22,11 +22,14 @@ class Command(enum.Enum):
     RUN_EXTHANDLERS = "run-exthandlers"
     VERSION = "version"
     SHOW_CONFIGURATION = "show-configuration"
+    SHOW_GOAL_STATE = "show-goal-state"
     HELP = "help"
     COLLECT_LOGS = "collect-logs"
     SETUP_FIREWALL = "setup-firewall"
     OPEN_CERTIFICATES = "open-certificates"
     """Nobody types it: the ext-handler process starts it, see ``protocol/opener.py``."""
+    OPEN_PASSWORDS = "open-passwords"
+    """The same for just-in-time users, see ``protocol/passwords.py``."""
 
 
 class Options(NamedTuple):
@@ -42,13 +45,14 @@ class Options(NamedTuple):
     force: bool = False
     dry_run: bool = False
     full: bool = False
+    json: bool = False
     firewall_address: Optional[str] = None
     key_path: Optional[str] = None
 
 
 _CONF_PATH = re.compile(r"configuration-path:([\w/.\-]+)", re.ASCII)
 _FIREWALL = re.compile(r"setup-firewall=([\d.]{7,})", re.ASCII)
-_OPENING = f"{Command.OPEN_CERTIFICATES.value}:"
+_OPENING = (Command.OPEN_CERTIFICATES, Command.OPEN_PASSWORDS)
 
 # In the order in which they are tried; the first hit wins for an argument (CLI 1.3).
 _WORDS: tuple[tuple[str, Union[Command, str]], ...] = (
@@ -69,13 +73,15 @@ _WORDS: tuple[tuple[str, Union[Command, str]], ...] = (
     ("?", Command.HELP),
     ("collect-logs", Command.COLLECT_LOGS),
     ("full", "full"),
+    ("show-goal-state", Command.SHOW_GOAL_STATE),
+    ("json", "json"),
 )
 
 USAGE = (
     "usage: {argv0} [-verbose] [-force] [-dry-run] [-help]"
     " -configuration-path:<path to configuration file>"
     "-deprovision[+user]|-register-service|-version|-daemon|-start|-run-exthandlers"
-    "|-show-configuration|-collect-logs [-full]|-setup-firewall=<IP>]"
+    "|-show-configuration|-show-goal-state [-json]|-collect-logs [-full]|-setup-firewall=<IP>]"
 )
 
 
@@ -97,9 +103,9 @@ def child_options(options: Options) -> tuple[str, ...]:
     return (f"-configuration-path:{options.conf_path}",) if options.conf_path else ()
 
 
-def opening_word(key_path: str) -> str:
-    """The word that has certificates opened with the transport key in that file."""
-    return f"-{_OPENING}{key_path}"
+def opening_word(key_path: str, command: Command = Command.OPEN_CERTIFICATES) -> str:
+    """The word that has certificates, or passwords, opened with the transport key in that file."""
+    return f"-{command.value}:{key_path}"
 
 
 def _apply(options: Options, word: str) -> Optional[Options]:
@@ -111,9 +117,10 @@ def _apply(options: Options, word: str) -> Optional[Options]:
             if isinstance(meaning, Command):
                 return options._replace(command=meaning)
             return _flag(options, meaning)
-    if word.startswith(_OPENING):
-        path_text = word[len(_OPENING) :]
-        return options._replace(command=Command.OPEN_CERTIFICATES, key_path=path_text)
+    for opening in _OPENING:
+        start, colon, path_text = word.partition(":")
+        if colon and start == opening.value:
+            return options._replace(command=opening, key_path=path_text)
     address = _FIREWALL.match(word)
     if address:
         return options._replace(command=Command.SETUP_FIREWALL, firewall_address=address.group(1))
@@ -129,6 +136,7 @@ def _flag(options: Options, name: str) -> Options:
         force=options.force or name == "force",
         dry_run=options.dry_run or name == "dry_run",
         full=options.full or name == "full",
+        json=options.json or name == "json",
         firewall_address=options.firewall_address,
         key_path=options.key_path,
     )

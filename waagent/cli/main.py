@@ -66,6 +66,12 @@ def _show_configuration(_program: str, options: Options) -> int:
     return run(options)
 
 
+def _show_goal_state(_program: str, options: Options) -> int:
+    from waagent.cli.show_goal_state import run
+
+    return run(options)
+
+
 def _exists(path: str) -> bool:
     """Only that; a folder fails later, as a configuration that cannot be read (CLI 1.2)."""
     from waagent.core.rooted import this_machine
@@ -83,6 +89,15 @@ def _open_certificates(_program: str, options: Options) -> int:
 
     path = this_machine().path(options.key_path or "")
     return serve(path, sys.stdin.buffer, sys.stdout.buffer)
+
+
+def _open_passwords(_program: str, options: Options) -> int:
+    """The same of the passwords of just-in-time users, see ``protocol/passwords.py``."""
+    from waagent.core.rooted import this_machine
+    from waagent.protocol.passwords import serve_passwords
+
+    path = this_machine().path(options.key_path or "")
+    return serve_passwords(path, sys.stdin.buffer, sys.stdout.buffer)
 
 
 def _start(program: str, options: Options) -> int:
@@ -106,6 +121,8 @@ _QUICK: Mapping[Command, Callable[[str, Options], int]] = {
     Command.HELP: _show_usage,
     Command.VERSION: _show_version,
     Command.SHOW_CONFIGURATION: _show_configuration,
+    Command.SHOW_GOAL_STATE: _show_goal_state,
     Command.OPEN_CERTIFICATES: _open_certificates,
+    Command.OPEN_PASSWORDS: _open_passwords,
     Command.START: _start,
 }

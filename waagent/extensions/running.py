@@ -22,6 +22,7 @@ from waagent.core.system import System
 from waagent.extensions.codes import Interrupted
 from waagent.extensions.home import HandlerHome
 from waagent.guest.processes import find_begin
+from waagent.guest.stats import read_boot
 from waagent.protocol.documents.json_fields import Fields, parse_json
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Running:
 
 def note(system: System, home: HandlerHome, *, pid: int, operation: str, limit_s: float) -> None:
     """Record what was just started; where that cannot be it is as if it had not been started."""
-    began, boot = find_begin(system, pid), _read_boot(system)
+    began, boot = find_begin(system, pid), read_boot(system)
     if began is None or boot is None:
         return
     until = int(system.clock.monotonic() + limit_s)
@@ -77,7 +78,7 @@ def await_commands(context: Context, homes: Iterable[HandlerHome]) -> None:
         if not os.path.lexists(home.command):
             continue
         record = _read(home)
-        if record is not None and record.boot == _read_boot(context.system):
+        if record is not None and record.boot == read_boot(context.system):
             _await_end(context, home, record)
         forget(home)
 
@@ -132,8 +133,3 @@ def _read(home: HandlerHome) -> Optional[Running]:
         return None
     # What kill(2) takes for everybody's process is nobody's.
     return record if record.pid > 1 else None
-
-
-def _read_boot(system: System) -> Optional[str]:
-    text = files.read_if_there(system.path("/proc/sys/kernel/random/boot_id"))
-    return text.strip() if text else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Optional
 
 from waagent.core import files
 from waagent.core.system import System
@@ -43,6 +44,11 @@ def uptime_s(system: System) -> float:
         return float(words[0]) if words else 0.0
     except ValueError:
         return 0.0
+
+
+def read_boot(system: System) -> Optional[str]:
+    """The id of this boot, which no other has; ``None`` when the kernel does not tell."""
+    return _read(system, "/proc/sys/kernel/random/boot_id") or None
 
 
 def architecture() -> str:
