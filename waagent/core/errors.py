@@ -155,6 +155,22 @@ def is_disk_trouble(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _REMEDIES
 
 
+def find_disk_trouble(error: BaseException) -> Optional[OSError]:
+    """The refusal of a file system that an error came of, however it was translated since."""
+    cause: Optional[BaseException] = error
+    while cause is not None:
+        if isinstance(cause, OSError) and is_disk_trouble(cause):
+            return cause
+        cause = cause.__cause__
+    return None
+
+
+def remedy_of(error: BaseException) -> str:
+    """What an operator can do about the disk that an error came of, to stand at a message's end."""
+    trouble = find_disk_trouble(error)
+    return "" if trouble is None else _REMEDIES.get(trouble.errno or 0, "")
+
+
 def for_fabric(error: BaseException, label: Optional[str] = None) -> str:
     """The bracketed text for reports, whatever the error's class (spec DAEMON 0.4)."""
     if isinstance(error, AgentError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from waagent.core.errors import for_fabric
+from waagent.core.errors import for_fabric, remedy_of
 from waagent.core.events import Op
 from waagent.core.records import dataclass
 from waagent.extensions.codes import (
@@ -31,7 +31,7 @@ class Failure:
 
 def failure_of(error: Exception, op: Optional[Op], item_name: str) -> Failure:
     """How the service is told of an error that came up during an operation (pure)."""
-    text = for_fabric(error)
+    text = for_fabric(error) + remedy_of(error)
     op = op or Op.EXTENSION_PROCESSING
     if isinstance(error, EnableFailed):
         message = f"Error processing MultiConfig extension {item_name}: {text}"
