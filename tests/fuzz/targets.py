@@ -115,7 +115,10 @@ TARGETS = (
         CONFIGS,
     ),
     Target(
-        vm_settings.parse_vm_settings, vm_settings.VmSettings, (seeds.VM_SETTINGS,), VM_SETTINGS
+        vm_settings.parse_vm_settings,
+        extensions.ExtensionsGoalState,
+        (seeds.VM_SETTINGS,),
+        VM_SETTINGS,
     ),
     Target(
         artifacts_profile.parse_artifacts_profile,

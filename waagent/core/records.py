@@ -40,9 +40,12 @@ class _Shared:
         return hash(_values(self, self._hashed))
 
     def __repr__(self) -> str:
+        """As the standard one, without the tokens of URLs: what is shown is soon in a log."""
+        from waagent.core.redact import redact  # whose patterns a quick command need not prepare
+
         known = self.__dataclass_fields__.values()
         shown = [f"{each.name}={getattr(self, each.name)!r}" for each in known if each.repr]
-        return f"{type(self).__qualname__}({', '.join(shown)})"
+        return redact(f"{type(self).__qualname__}({', '.join(shown)})")
 
     def __setattr__(self, name: str, value: object) -> None:
         """Each field is set once, by ``__init__``."""

@@ -153,6 +153,8 @@ def parse(data: bytes, document: str, root: Optional[str] = None) -> Node:
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
         # The parser's own text repeats pieces of the document, which may be secret or long.
         raise DocumentError(f"cannot read {document}: not well-formed XML{_place(error)}") from None
+    except MemoryError:
+        raise DocumentError(f"cannot read {document}: it does not fit in memory") from None
     if element is None:
         raise DocumentError(f"cannot read {document}: it is empty")
     if element.getroottree().docinfo.internalDTD is not None:

@@ -20,12 +20,12 @@ from waagent.core.later import Later
 from waagent.core.paths import Paths
 from waagent.core.records import dataclass, replace
 from waagent.core.version import Version
-from waagent.protocol.documents.extensions import GoalStateSource
+from waagent.protocol.documents.extensions import ExtensionsGoalState, GoalStateSource
 from waagent.protocol.documents.json_fields import Fields, parse_json
 from waagent.protocol.documents.ticks import MIN_TIMESTAMP
 from waagent.protocol.documents.vm_settings import (
     MIN_PLUGIN_VERSION,
-    VmSettings,
+    is_supported,
     parse_vm_settings,
 )
 from waagent.protocol.errors import ProtocolFault
@@ -66,7 +66,7 @@ class UnreadableSettings(DocumentError):
 class Fetched:
     """One answer: the settings, their raw text, and whether they are new since the last."""
 
-    settings: VmSettings
+    settings: ExtensionsGoalState
     etag: str
     raw: bytes
     is_updated: bool
@@ -207,13 +207,14 @@ class FastTrack:
                 etag,
                 response.body,
             ) from error
-        if settings.host_plugin_version != self._plugin_version:
-            self._plugin_version = settings.host_plugin_version
+        plugin_version = settings.host_plugin_version or "unknown"
+        if plugin_version != self._plugin_version:
+            self._plugin_version = plugin_version
             text = f"HostGAPlugin version: {self._plugin_version}"
             log.info("%s", text)
             self._events.add(Op.HOST_PLUGIN, text)
-        if not settings.is_supported_version:
-            self._give_up(settings.host_plugin_version)
+        if not is_supported(settings):
+            self._give_up(plugin_version)
             return None
         self.is_supported = True
         known = self._cached
@@ -224,9 +225,9 @@ class FastTrack:
         self._record(settings)
         return self._cached
 
-    def _record(self, settings: VmSettings) -> None:
-        is_fast = settings.extensions.source is GoalStateSource.FAST_TRACK
-        self._newest = settings.extensions.created_on if is_fast else MIN_TIMESTAMP
+    def _record(self, settings: ExtensionsGoalState) -> None:
+        is_fast = settings.source is GoalStateSource.FAST_TRACK
+        self._newest = settings.created_on if is_fast else MIN_TIMESTAMP
         try:
             if is_fast:
                 text = json.dumps({"timestamp": self._newest})

@@ -105,7 +105,7 @@ class Store:
         settings = self._fetch_fast_track(force=force)
         if self._stopped is not None:
             return self._adopt_without_fast_track(goal_state, raw, self._stopped)
-        if settings is not None and settings.settings.extensions.source is GoalStateSource.FABRIC:
+        if settings is not None and settings.settings.source is GoalStateSource.FABRIC:
             settings = None  # the fabric's own document counts: certificates come with it (4.4)
         settings_are_new = settings is not None and settings.is_updated
         if not is_new and not settings_are_new and known is not None:
@@ -259,7 +259,7 @@ def _merge(fresh: Snapshot, settings: Optional[Fetched], *, held: Optional[Snaps
     """Choose between both sources by their time of creation (WIRE 3.3, step 6; pure)."""
     candidate = fresh.extensions
     if settings is not None:
-        fast = settings.settings.extensions
+        fast = settings.settings
         is_only_fast = held is fresh
         if is_only_fast or fast.created_on > candidate.created_on:
             candidate = fast

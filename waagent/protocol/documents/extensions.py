@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Optional, Union
 
 from waagent.core import xml
-from waagent.core.records import dataclass, field, replace
+from waagent.core.records import dataclass, replace
 from waagent.protocol.documents.handlers import Handler, Note, RequestedState, Settings
 from waagent.protocol.documents.names import shown
 from waagent.protocol.documents.plugin_settings import parse_handlers
@@ -56,9 +56,9 @@ class GoalStateChannel(str, Enum):
 
 @dataclass(frozen=True)
 class StatusBlob:
-    """Where the status goes; the URL carries a token."""
+    """Where the status goes; the URL carries a token, which is not shown."""
 
-    url: str = field(repr=False)
+    url: str
     type: str = BLOCK_BLOB
 
 
@@ -80,6 +80,7 @@ class ExtensionsGoalState:
 
     ``on_hold`` is ``None`` when the artifacts profile has to be asked for it. ``notes`` is what
     the reader of the document has to log. ``is_outdated`` is set by who compares the sources.
+    ``host_plugin_version`` is ``None`` where the HostPlugin had no part in it.
     """
 
     id: str
@@ -90,14 +91,19 @@ class ExtensionsGoalState:
     correlation_id: str = ZERO_GUID
     svd_seq_no: Union[str, int] = ""
     on_hold: Optional[bool] = False
-    artifacts_profile_url: Optional[str] = field(default=None, repr=False)
+    artifacts_profile_url: Optional[str] = None
     status_blob: Optional[StatusBlob] = None
     agent_families: tuple[AgentFamily, ...] = ()
     required_features: tuple[str, ...] = ()
     handlers: tuple[Handler, ...] = ()
     supports_signatures: bool = True
+    host_plugin_version: Optional[str] = None
     is_outdated: bool = False
     notes: tuple[Note, ...] = ()
+
+    def with_etag(self, etag: str) -> ExtensionsGoalState:
+        """The same under the ETag that came with it."""
+        return replace(self, id=f"etag_{etag}")
 
     def with_incarnation(self, incarnation: str) -> ExtensionsGoalState:
         """The same under the goal state's incarnation, which is also what is reported back."""

@@ -61,7 +61,7 @@ class Handler:
     version: str
     state: RequestedState
     manifest_uris: tuple[str, ...] = ()
-    encoded_signature: str = field(default="", repr=False)
+    encoded_signature: str = ""
     settings: tuple[Settings, ...] = ()
     invalid_reason: Optional[str] = None
     is_multi_config: bool = False

@@ -24,6 +24,8 @@ def parse_json(data: Union[bytes, str], document: str) -> Any:
         value = json.loads(text)
     except RecursionError:
         raise DocumentError(f"cannot read {document}: nested too deeply") from None
+    except MemoryError:  # values take many times what their text does
+        raise DocumentError(f"cannot read {document}: its values do not fit in memory") from None
     except ValueError as error:
         # The error holds the whole text, secrets included: only its place is repeated.
         where = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "its text"

@@ -41,6 +41,14 @@ class RemoteUser:
         except ValueError:
             return None
 
+    def __repr__(self) -> str:
+        moment = self.expires_at
+        expires_at = f"{moment.replace(tzinfo=None).isoformat()}Z" if moment is not None else None
+        return (
+            f"RemoteUser(name={self.name!r}, expiration={self.expiration!r},"
+            f" expires_at={expires_at!r})"
+        )
+
 
 @dataclass(frozen=True)
 class RemoteAccess:

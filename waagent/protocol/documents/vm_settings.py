@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Optional, Union
 
 from waagent.core.errors import DocumentError
-from waagent.core.records import dataclass, replace
+from waagent.core.records import replace
 from waagent.core.version import Version
 from waagent.protocol.documents.extensions import (
     ZERO_GUID,
@@ -30,37 +30,22 @@ SIGNATURES_SINCE = Version("1.0.8.159")
 PROVISION_AFTER = "ProvisionAfterExtensions"
 
 
-@dataclass(frozen=True)
-class VmSettings:
-    """One answer to ``/vmSettings``; ``extensions`` has its id once the ETag is known."""
-
-    host_plugin_version: str
-    extensions: ExtensionsGoalState
-    schema_version: Optional[str] = None
-
-    @property
-    def is_supported_version(self) -> bool:
-        """Whether the plugin is new enough for its vmSettings to be used."""
-        return Version(self.host_plugin_version) >= MIN_PLUGIN_VERSION
-
-    def with_etag(self, etag: str) -> VmSettings:
-        """The same under the ETag that came with it."""
-        return replace(self, extensions=replace(self.extensions, id=f"etag_{etag}"))
+def is_supported(goal: ExtensionsGoalState) -> bool:
+    """Whether the plugin is new enough for its vmSettings to be used."""
+    return Version(goal.host_plugin_version or "0") >= MIN_PLUGIN_VERSION
 
 
-def parse_vm_settings(data: bytes) -> VmSettings:
-    """The HostPlugin's settings; the error has ``host_plugin_version`` among its facts."""
+def parse_vm_settings(data: bytes) -> ExtensionsGoalState:
+    """The HostPlugin's settings, which have their id once the ETag is known.
+
+    The error has ``host_plugin_version`` among its facts.
+    """
     fields = Fields(parse_json(data, DOCUMENT), DOCUMENT)
     version = _parse_plugin_version(fields)
     try:
-        extensions = _parse_extensions(fields, version)
+        return _parse_extensions(fields, version)
     except DocumentError as error:
         raise DocumentError(error.message, host_plugin_version=version.text) from None
-    return VmSettings(
-        host_plugin_version=version.text,
-        extensions=extensions,
-        schema_version=fields.maybe_text("vmSettingsSchemaVersion"),
-    )
 
 
 def _parse_plugin_version(fields: Fields) -> Version:
@@ -92,6 +77,7 @@ def _parse_extensions(fields: Fields, plugin_version: Version) -> ExtensionsGoal
         required_features=tuple(item.text("name") for item in fields.objects("requiredFeatures")),
         handlers=tuple(handlers),
         supports_signatures=plugin_version >= SIGNATURES_SINCE,
+        host_plugin_version=plugin_version.text,
         notes=notes,
     )
 
@@ -120,6 +106,8 @@ def _parse_svd_seq_no(fields: Fields) -> Union[str, int]:
 def _parse_status_blob(fields: Fields) -> tuple[Optional[StatusBlob], tuple[Note, ...]]:
     blob = fields.maybe_object("statusUploadBlob")
     if blob is None:
+        return None, ()
+    if blob.value("value") == "":  # nowhere to report to is no reason to run nothing
         return None, ()
     url = blob.text("value").strip()
     kind, notes = parse_blob_type(blob.maybe_text("statusBlobType"))

@@ -95,7 +95,7 @@ def test_emulated_extensions_are_the_same_from_both_sources() -> None:
     vm, sealer = world()
     xml_goal = parse_extensions_config(documents.render_extensions_config(vm, ADDRESSES, sealer))
     settings = parse_vm_settings(vmsettings.render_vm_settings(vm, ADDRESSES, sealer))
-    json_goal = settings.extensions
+    json_goal = settings
     check_handlers(xml_goal.handlers, sealer)
     check_handlers(json_goal.handlers, sealer)
     assert json_goal.source is GoalStateSource.FAST_TRACK

@@ -61,7 +61,7 @@ def test_redacted_vm_settings_keep_the_text_around_the_secrets() -> None:
     assert len(before) == len(after)
     assert len(changed) == 4
     assert all(REDACTED in line for line in changed)
-    blob = parse_vm_settings("\n".join(after).encode()).extensions.status_blob
+    blob = parse_vm_settings("\n".join(after).encode()).status_blob
     assert isinstance(blob, StatusBlob)
     assert blob.url.endswith(f"?{REDACTED}")
 

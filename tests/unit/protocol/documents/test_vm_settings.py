@@ -17,7 +17,7 @@ from waagent.protocol.documents.extensions import (
     GoalStateSource,
     parse_extensions_config,
 )
-from waagent.protocol.documents.vm_settings import parse_vm_settings
+from waagent.protocol.documents.vm_settings import is_supported, parse_vm_settings
 
 HANDLER = {
     "name": "Pub.Type",
@@ -33,16 +33,15 @@ MULTI = {**HANDLER, "isMultiConfig": True, "settings": [ENTRY, {**ENTRY, "extens
 
 def parsed(**members: Any) -> ExtensionsGoalState:
     """The goal state of a document with these members."""
-    return parse_vm_settings(json.dumps(members).encode()).extensions
+    return parse_vm_settings(json.dumps(members).encode())
 
 
 def test_vm_settings_of_the_fabric_are_read_whole() -> None:
     """The captured ones, 7 microseconds newer than their counterpart."""
-    settings = parse_vm_settings(sample("hostgaplugin/vm_settings.json")).with_etag("1234")
-    goal = settings.extensions
+    goal = parse_vm_settings(sample("hostgaplugin/vm_settings.json")).with_etag("1234")
     fabric = parse_extensions_config(sample("hostgaplugin/ext_conf.xml"))
-    assert settings.host_plugin_version == "1.0.8.133"
-    assert settings.is_supported_version
+    assert goal.host_plugin_version == "1.0.8.133"
+    assert is_supported(goal)
     assert goal.id == "etag_1234"
     assert (goal.source, goal.channel) == (GoalStateSource.FAST_TRACK, GoalStateChannel.HOST_PLUGIN)
     assert goal.created_on == "2021-11-16T13:22:50.620529Z"
@@ -57,7 +56,7 @@ def test_vm_settings_of_the_fabric_are_read_whole() -> None:
 
 def test_vm_settings_have_the_same_handlers_as_the_fabrics_document() -> None:
     """One type for both sources, whatever the case of the keys."""
-    vm = parse_vm_settings(sample("hostgaplugin/vm_settings.json")).extensions.handlers
+    vm = parse_vm_settings(sample("hostgaplugin/vm_settings.json")).handlers
     fabric = parse_extensions_config(sample("hostgaplugin/ext_conf.xml")).handlers
     assert len(vm) == 5
     assert [handler.is_signed for handler in vm] == [True] + [False] * 4
@@ -70,16 +69,21 @@ def test_vm_settings_have_the_same_handlers_as_the_fabrics_document() -> None:
     assert vm[3].is_multi_config
 
 
+def test_vm_settings_with_an_empty_status_url_have_no_status_blob() -> None:
+    """Nowhere to report to is no reason to run nothing; the fabric's document has the same rule."""
+    assert parsed(statusUploadBlob={"value": ""}).status_blob is None
+
+
 def test_vm_settings_may_have_no_status_blob() -> None:
     """The captured ones without."""
     goal = parse_vm_settings(sample("hostgaplugin/vm_settings-no_status_upload_blob.json"))
-    assert goal.extensions.status_blob is None
+    assert goal.status_blob is None
 
 
 def test_vm_settings_ask_for_an_agent_version() -> None:
     """Flags are booleans here."""
     data = sample("hostgaplugin/vm_settings-agent_family_version.json")
-    family = parse_vm_settings(data).extensions.agent_families[0]
+    family = parse_vm_settings(data).agent_families[0]
     assert family.version == "9.9.9.9"
     assert family.is_version_from_rsm is True
     assert family.is_vm_enabled_for_rsm_upgrades is True
@@ -87,10 +91,9 @@ def test_vm_settings_ask_for_an_agent_version() -> None:
 
 def test_vm_settings_without_members_have_the_defaults() -> None:
     """Null and absent are the same."""
-    settings = parse_vm_settings(b'\xef\xbb\xbf{"activityId": null}')
-    goal = settings.extensions
-    assert settings.host_plugin_version == "0.0.0.0"
-    assert not settings.is_supported_version
+    goal = parse_vm_settings(b'\xef\xbb\xbf{"activityId": null}')
+    assert goal.host_plugin_version == "0.0.0.0"
+    assert not is_supported(goal)
     assert (goal.activity_id, goal.correlation_id, goal.svd_seq_no) == (ZERO_GUID,) * 3
     assert goal.created_on == MIN_TIMESTAMP
     assert goal.source is GoalStateSource.UNKNOWN
