@@ -16,13 +16,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, BinaryIO, Optional
 
+import pytest
+
 from tests.fabric import Fabric
 from tests.fabric.emulator import handler_items
 from tests.support.clock import ManualClock
 from tests.support.machine import DATA
 from waagent.core import files
 from waagent.core.clock import Clock, Stop
-from waagent.core.commands import ProcessRunner
+from waagent.core.commands import ProcessRunner, Result
 from waagent.core.conf import load
 from waagent.core.context import Context
 from waagent.core.events import Events, Op
@@ -39,6 +41,7 @@ from waagent.protocol.transport import make_transport_certificate
 ENDPOINT = "168.63.129.16"
 ENVIRONMENT = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")}
 COMMAND_ENDS_WITHIN_MS = 20_000
+OF_THE_MACHINE = frozenset({"useradd", "usermod", "userdel", "chpasswd", "chage", "groupadd"})
 
 
 @functools.cache
@@ -63,6 +66,16 @@ class AgentClock(ManualClock):
         if not poller.poll(COMMAND_ENDS_WITHIN_MS):
             raise AssertionError("a command of an extension does not end")
         return stop is not None and stop.is_set()
+
+
+class FolderRunner(ProcessRunner):
+    """Real processes, but none that would change the accounts of the machine the tests run on."""
+
+    def run(self, argv: tuple[str, ...], *, stdin: Optional[bytes], timeout_s: float) -> Result:
+        """See ``Runner.run``."""
+        if Path(argv[0]).name in OF_THE_MACHINE:
+            raise pytest.fail.Exception(f"this would change the machine itself: {argv}")
+        return super().run(argv, stdin=stdin, timeout_s=timeout_s)
 
 
 class ImpatientTransport:
@@ -110,7 +123,7 @@ class RootedAgent:
         self._process: Optional[ExtHandlers] = None
 
     def _make_context(self) -> Context:
-        self.system = System(self.root, ProcessRunner(ENVIRONMENT), self.clock, ENVIRONMENT)
+        self.system = System(self.root, FolderRunner(ENVIRONMENT), self.clock, ENVIRONMENT)
         conf = load(self._conf.encode(), "waagent.conf").conf
         paths = make_paths(self.system, conf)
         events = Events(paths.events, self.clock, status_file=paths.event_status)
@@ -144,6 +157,7 @@ class RootedAgent:
         """Run the loop's turns with their pauses."""
         for _ in range(times):
             self.process.loop.turn()
+            self.session.health.post_waiting()  # a thread does that
             self.clock.wait(None, self.process.loop.period_s())
 
     def let_pass(self, seconds: float) -> None:

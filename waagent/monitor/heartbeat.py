@@ -23,6 +23,7 @@ from waagent.protocol.imds import Imds
 log = logging.getLogger(__name__)
 
 THREAD = "MonitorHandler"
+SIGNALS_THREAD = "HealthServiceHandler"
 AGENT_PERIOD_S = 1800.0
 PEER_PERIOD_S = 60.0
 HTTP_ERRORS_PERIOD_S = 1800.0
@@ -141,3 +142,8 @@ def periodics(
         Periodic("look at the HostPlugin", PEER_PERIOD_S, host.beat),
         Periodic("look at the metadata service", PEER_PERIOD_S, imds.beat),
     ]
+
+
+def signals(health: HealthService) -> list[Periodic]:
+    """The work of a thread of its own: a health service that is down holds up nobody else."""
+    return [Periodic("tell the host how it does", 0.0, health.post_waiting, bell=health.bell)]

@@ -1,4 +1,4 @@
-"""The three threads of this room with their work, for the child's main to start and stop."""
+"""The four threads of this room with their work, for the child's main to start and stop."""
 
 from __future__ import annotations
 
@@ -71,6 +71,7 @@ def make_monitor(context: Context, peers: Peers) -> Monitor:
             Worker(heartbeat.THREAD, [*beats, *memory], clock),
             Worker(send.THREAD, send.periodics(sender, outbox), clock),
             Worker(collect.THREAD, collecting, clock),
+            Worker(heartbeat.SIGNALS_THREAD, heartbeat.signals(peers.health), clock),
         ),
         sender,
     )

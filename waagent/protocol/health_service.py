@@ -1,6 +1,7 @@
 """Observations for the host's health service: one POST each, patient before they turn bad.
 
-Callers report every sample; what is a signal, and how often it is sent, is decided here.
+Callers report every sample and are never held up: what is a signal, and how often it is sent, is
+decided here, and a thread of its own posts it (``post_waiting``).
 Source: spec WIRE 6.6 and 9.
 """
 
@@ -9,13 +10,15 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections import deque
 from collections.abc import Mapping
 from typing import Optional
 
-from waagent.core.clock import Clock
+from waagent.core.clock import Bell, Clock
 from waagent.core.errors import HttpError, describe
 from waagent.core.events import Events, Op
 from waagent.core.http import Request
+from waagent.core.log import Quietly
 from waagent.core.records import dataclass, field
 from waagent.core.redact import redact
 from waagent.core.version import AGENT_NAME
@@ -32,6 +35,7 @@ IMDS_HEARTBEAT = "InstanceMetadataHeartbeat"
 MAX_NAME = 64
 MAX_DESCRIPTION = 128
 MAX_VALUE = 128
+MOST_WAITING = 10
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,10 @@ class _Signals:
 
 
 class HealthService:
-    """Tells the host how it does, as this machine sees it."""
+    """Tells the host how it does, as this machine sees it.
+
+    ``bell`` rings when something waits to be posted.
+    """
 
     def __init__(self, exchange: Exchange, endpoint: str, *, events: Events, clock: Clock) -> None:
         self._exchange = exchange
@@ -106,9 +113,12 @@ class HealthService:
         self._events = events
         self._clock = clock
         self._signals = _Signals()
+        self._waiting: deque[Observation] = deque(maxlen=MOST_WAITING)
+        self._quietly = Quietly(clock)
+        self.bell = Bell()
 
     def observe(self, name: str, is_healthy: bool, description: str = "", value: str = "") -> None:
-        """Take in one sample, and post the signal if one is due; never raises.
+        """Take in one sample, and have the signal posted if one is due; never raises nor waits.
 
         A bad sample makes the signal bad once there was no good one for the signal's patience.
         """
@@ -126,7 +136,12 @@ class HealthService:
             if is_due:
                 signal.sent_at = now
         if is_due:
-            self._post(Observation(name, looks_healthy, description, value))
+            self._take_in(Observation(name, looks_healthy, description, value))
+
+    def post_waiting(self) -> None:
+        """Post what waits, one by one; what cannot be posted is lost (WIRE 9)."""
+        while self._waiting:
+            self._post(self._waiting.popleft())
 
     def bad_for_s(self, name: str) -> Optional[float]:
         """How long a signal has been bad, beyond its patience; ``None`` while it is good."""
@@ -137,7 +152,7 @@ class HealthService:
         bad_for_s = self._clock.monotonic() - since
         return bad_for_s if bad_for_s >= PATIENCE.get(name, Patience()).bad_after_s else None
 
-    def _post(self, observation: Observation) -> None:
+    def _take_in(self, observation: Observation) -> None:
         if not observation.is_healthy:
             self._events.add(
                 Op.HEALTH_OBSERVATION,
@@ -145,6 +160,10 @@ class HealthService:
                 success=False,
                 quiet=True,
             )
+        self._waiting.append(observation)  # the oldest makes room: the newer one says more
+        self.bell.ring()
+
+    def _post(self, observation: Observation) -> None:
         request = Request(
             "POST",
             self._url,
@@ -154,4 +173,6 @@ class HealthService:
         try:
             self._exchange.send(request)
         except HttpError as error:
-            log.warning("Cannot report %s to the host: %s", observation.name, describe(error))
+            why = describe(error)
+            if self._quietly.may_say(f"{observation.name}: {why}"):
+                log.warning("Cannot report %s to the host: %s", observation.name, why)

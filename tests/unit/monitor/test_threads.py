@@ -9,7 +9,7 @@ import pytest
 from tests.support.machine import Machine
 from tests.support.spool import operations
 from tests.support.telemetry import TelemetryListener
-from tests.support.transport import ScriptedTransport
+from tests.support.transport import ScriptedTransport, answers
 from waagent.core.clock import Stop
 from waagent.core.conf import Conf
 from waagent.core.context import Context
@@ -28,7 +28,7 @@ ENDPOINT = "168.63.129.16"
 
 
 class Child:
-    """An agent's child with a monitor; nothing may be asked of the fabric."""
+    """An agent's child with a monitor; only the health service may be told something."""
 
     def __init__(self, root: Path) -> None:
         guest = Machine().boot(root)
@@ -37,8 +37,13 @@ class Child:
         self.spool = paths.events
         self.events = Events(paths.events, guest.clock)
         self.server = TelemetryListener()
-        exchange = Exchange(ScriptedTransport({}), guest.clock, endpoint=ENDPOINT)
-        health = HealthService(exchange, ENDPOINT, events=self.events, clock=guest.clock)
+        self.transport = ScriptedTransport(
+            {("POST", f"http://{ENDPOINT}/HealthService"): answers()}
+        )
+        exchange = Exchange(self.transport, guest.clock, endpoint=ENDPOINT)
+        self.health = health = HealthService(
+            exchange, ENDPOINT, events=self.events, clock=guest.clock
+        )
         plugin = HostPlugin(exchange, ScriptedTransport({}), ENDPOINT)
         host = Host(Wire(exchange, ENDPOINT, guest.clock), plugin, self.events, health.observe)
         context = Context(guest.system, conf, paths, self.events, Stop())
@@ -62,7 +67,17 @@ def test_threads_have_the_names_that_logs_have_always_had(child: Child) -> None:
         "MonitorHandler",
         "SendTelemetryHandler",
         "TelemetryEventsCollector",
+        "HealthServiceHandler",
     ]
+
+
+def test_signal_is_told_by_a_thread_of_its_own(child: Child) -> None:
+    """So that a service that is down holds up nothing else."""
+    child.health.observe("GuestAgentPluginVersions", True)
+    assert child.transport.sent == []
+    assert child.worker("HealthServiceHandler").turn()
+    assert child.worker("HealthServiceHandler").turn()
+    assert [request.url for request in child.transport.sent] == [f"http://{ENDPOINT}/HealthService"]
 
 
 def test_event_travels_from_the_spool_to_the_server_through_two_threads(child: Child) -> None:

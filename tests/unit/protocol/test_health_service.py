@@ -42,6 +42,7 @@ class Host:
 
     def reported(self) -> list[tuple[str, bool, str]]:
         """Name, health and value of each observation that was posted."""
+        self.service.post_waiting()
         bodies = (json.loads(body) for body in self.transport.bodies(URL))
         observations = [one for body in bodies for one in body["Observations"]]
         return [(one["ObservationName"], one["IsHealthy"], one["Value"]) for one in observations]
@@ -62,6 +63,7 @@ def test_reports_of_a_first_boot_are_as_recorded(tmp_path: Path) -> None:
         host.service.observe(
             observation.name, observation.is_healthy, observation.description, observation.value
         )
+        host.service.post_waiting()
         own = [tuple(header) for header in request["headers"] if header[0] == "Content-Type"]
         assert list(host.transport.sent[-1].headers) == own
     assert host.transport.bodies(URL) == [json.dumps(r["body_json"]).encode() for r in requests]
@@ -164,4 +166,39 @@ def test_report_that_fails_is_only_logged(tmp_path: Path, reply: Any) -> None:
     """Nobody may be stopped by a service that only looks on."""
     host = Host(tmp_path / "events", reply)
     host.service.observe(HOST_VERSIONS, True)
+    host.service.post_waiting()
     assert host.transport.sent
+
+
+def test_sample_is_taken_in_without_a_word_to_the_service(tmp_path: Path) -> None:
+    """Which may be down for minutes; a thread of its own is rung for."""
+    host = Host(tmp_path / "events", no_answer())
+    host.service.observe(HOST_VERSIONS, True)
+    assert host.transport.sent == []
+    assert host.clock.waits == []
+    assert host.service.bell.answer()
+    host.service.post_waiting()
+    assert len(host.transport.sent) == 6
+    assert not host.service.bell.answer()
+
+
+def test_what_waits_for_a_service_that_is_down_is_bounded_and_the_newest_stay(
+    tmp_path: Path,
+) -> None:
+    """Ten, as the protocol has it."""
+    host = Host(tmp_path / "events")
+    for number in range(25):
+        host.service.observe(HOST_VERSIONS, True, "", str(number))
+    assert [value for _, _, value in host.reported()] == [str(n) for n in range(15, 25)]
+
+
+def test_service_that_is_down_is_told_of_once_an_hour(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not with each signal of each minute."""
+    host = Host(tmp_path / "events", answers(404))
+    for _ in range(20):
+        host.service.observe(HOST_HEARTBEAT, True)
+        host.service.post_waiting()
+        host.clock.advance(60)
+    assert len(caplog.records) == 1

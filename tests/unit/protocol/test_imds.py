@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.clock import ManualClock
 from tests.support.golden import recorded
-from tests.support.transport import ScriptedTransport, answers, no_answer
+from tests.support.transport import ScriptedTransport, answers, garbled, no_answer
 from waagent.core.clock import SystemClock
 from waagent.core.errors import AgentError
 from waagent.core.events import Events
@@ -98,6 +98,14 @@ def test_request_has_exactly_the_headers_that_were_recorded(
         (
             no_answer(),
             Probe(True, "IMDS error in /metadata/instance: Unable to connect to endpoint"),
+        ),
+        (
+            garbled(),
+            Probe(
+                False,
+                "IMDS error in /metadata/instance: [HTTP Failed] GET http://nowhere/ --"
+                " HttpException the answer was cut short -- 6 attempts made",
+            ),
         ),
         (answers(429), Probe(True, "IMDS error in /metadata/instance: Throttled")),
         (

@@ -84,6 +84,7 @@ class World:
 
     def observations(self, name: str) -> list[tuple[bool, str]]:
         """What the host was told of one thing: healthy or not, and the value."""
+        self.session.health.post_waiting()  # a thread does that
         told = []
         for body in self.transport.bodies(HEALTH_SERVICE[1]):
             for each in json.loads(body)["Observations"]:
