@@ -20,6 +20,7 @@ BROAD_EXCEPT = {
     "waagent/daemon/main.py": "the daemon's outer loop",
     "waagent/cli/main.py": "the main of the command",
     "waagent/protocol/opener.py": "the main of the process that opens certificates",
+    "waagent/protocol/passwords.py": "the main of the process that opens passwords",
     "waagent/exthandlers/main.py": "the main of the child",
     "waagent/exthandlers/loop.py": "one turn from the next",
     "waagent/extensions/reconcile.py": "one handler from the next",

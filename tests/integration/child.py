@@ -9,10 +9,11 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Optional
 
 from waagent.core import log
 from waagent.core.clock import Stop, SystemClock
-from waagent.core.commands import ProcessRunner
+from waagent.core.commands import CANNOT_START, ProcessRunner, Result
 from waagent.core.conf import Conf
 from waagent.core.context import Context
 from waagent.core.events import Events
@@ -20,26 +21,47 @@ from waagent.core.paths import make_paths
 from waagent.core.system import System
 
 
+class FolderRunner(ProcessRunner):
+    """Real processes, but none that would change the accounts of the machine the tests run on."""
+
+    def run(self, argv: tuple[str, ...], *, stdin: Optional[bytes], timeout_s: float) -> Result:
+        """See ``Runner.run``."""
+        if argv[0] in ("useradd", "usermod", "userdel", "chpasswd"):
+            return Result(argv, CANNOT_START, "", "this would change the machine itself")
+        return super().run(argv, stdin=stdin, timeout_s=timeout_s)
+
+
 def main(root: Path, addresses: dict[str, tuple[str, int]]) -> int:
     """Run to the end."""
     clock = SystemClock()
-    system = System(root, ProcessRunner(os.environ), clock, dict(os.environ))
+    system = System(root, FolderRunner(os.environ), clock, dict(os.environ))
     conf = Conf()
     paths = make_paths(system, conf)
     log.set_up(prefix="ExtHandler", verbose=False)
     context = Context(system, conf, paths, Events(paths.events, clock), Stop(), addresses)
 
-    from waagent.cli.arguments import opening_word
+    from waagent.cli.arguments import Command, opening_word
     from waagent.exthandlers.main import run
     from waagent.guest.profiles import profile_of
     from waagent.guest.release import read_release
     from waagent.protocol.opener import OpenerBeside
+    from waagent.protocol.passwords import PasswordsBeside
 
-    word = opening_word(str(paths.transport_private))
-    opener = OpenerBeside(system, (sys.executable, "-m", "waagent", word))
+    key = str(paths.transport_private)
+    program = (sys.executable, "-m", "waagent")
+    opener = OpenerBeside(system, (*program, opening_word(key)))
     opener.stand_by()
     release = read_release(system)
-    code = run(context, release, profile_of(release), checks_parent=False, opener=opener)
+    code = run(
+        context,
+        release,
+        profile_of(release),
+        checks_parent=False,
+        opener=opener,
+        open_passwords=PasswordsBeside(
+            system, (*program, opening_word(key, Command.OPEN_PASSWORDS))
+        ),
+    )
     (root / "modules").write_text("\n".join(sys.modules), encoding="utf-8")
     return code
 

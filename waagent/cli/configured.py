@@ -142,10 +142,13 @@ def _run_exthandlers(call: Call) -> int:
     from waagent.protocol.opener import OpenerBeside
 
     machine, context = call.machine, call.context
-    word = opening_word(str(context.paths.transport_private))
-    opener = OpenerBeside(context.system, (sys.executable, machine.program, word))
+    key = str(context.paths.transport_private)
+    opener = OpenerBeside(context.system, (sys.executable, machine.program, opening_word(key)))
     opener.stand_by()
     from waagent.exthandlers.main import run
+    from waagent.protocol.passwords import PasswordsBeside
+
+    word = opening_word(key, Command.OPEN_PASSWORDS)
 
     return run(
         context,
@@ -153,6 +156,7 @@ def _run_exthandlers(call: Call) -> int:
         machine.profile,
         checks_parent=not call.options.debug,
         opener=opener,
+        open_passwords=PasswordsBeside(context.system, (sys.executable, machine.program, word)),
     )
 
 

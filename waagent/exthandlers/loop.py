@@ -18,6 +18,7 @@ from waagent.exthandlers.report import Report
 from waagent.protocol.documents.extensions import ExtensionsGoalState, GoalStateSource
 from waagent.protocol.documents.status import FEATURES, GoalStateStatus
 from waagent.protocol.store import Snapshot, Store
+from waagent.remoteaccess.users import RemoteUsers
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Parts:
     extensions: Extensions
     report: Report
     convergence: Convergence
+    remote_users: RemoteUsers
 
 
 class Loop:
@@ -63,8 +65,13 @@ class Loop:
         return True
 
     def turn(self) -> None:
-        """Refresh, process what is new, report; a failed refresh still reports."""
-        if self._try_refresh():
+        """Refresh, process what is new, report; a failed refresh still reports.
+
+        Just-in-time users come before extensions: they may be wanted to see why one of those hangs.
+        """
+        is_refreshed = self._try_refresh()
+        self._parts.remote_users.apply(self._parts.store.current().remote_access)
+        if is_refreshed:
             goal = self._parts.store.current().extensions
             is_new = goal.id != self._processed_id and not goal.is_outdated
             if is_new:

@@ -33,8 +33,10 @@ from waagent.monitor.threads import Monitor, Peers, make_monitor
 from waagent.protocol.imds import learn_compute
 from waagent.protocol.network import make_transport
 from waagent.protocol.opener import OpenerBeside
+from waagent.protocol.passwords import PasswordOpener, open_passwords_in_process
 from waagent.protocol.saved_endpoint import KNOWN_ENDPOINT, find_saved
 from waagent.protocol.session import Session, open_session
+from waagent.remoteaccess.users import RemoteUsers
 
 log = logging.getLogger(__name__)
 
@@ -80,17 +82,25 @@ def run(
     *,
     checks_parent: bool,
     opener: Optional[OpenerBeside] = None,
+    open_passwords: Optional[PasswordOpener] = None,
 ) -> int:
     """The child's life; its exit code. What ends it unexpectedly is noted for the next start.
 
-    ``opener`` opens certificates, see ``open_session``.
+    ``opener`` opens certificates, see ``open_session``; ``open_passwords`` those of users.
     """
     threading.current_thread().name = NAME
     signals.stop_on(context.stop)
     try:
         _banner(context, release)
         session = _connect(context, profile, opener)
-        process = assemble(context, session, release, profile, checks_parent=checks_parent)
+        process = assemble(
+            context,
+            session,
+            release,
+            profile,
+            checks_parent=checks_parent,
+            open_passwords=open_passwords,
+        )
         if opener is not None:
             opener.dismiss()
         if process is not None:
@@ -117,6 +127,7 @@ def assemble(
     profile: Profile,
     *,
     checks_parent: bool,
+    open_passwords: Optional[PasswordOpener] = None,
 ) -> Optional[ExtHandlers]:
     """Put the process together around a first goal state; ``None`` if told to stop before."""
     extensions = Extensions(
@@ -129,7 +140,12 @@ def assemble(
     report = Report(
         context, Sources(session.store, extensions, session.uploader, release), convergence
     )
-    loop = Loop(context, Parts(session.store, extensions, report, convergence))
+    remote_users = RemoteUsers(
+        context,
+        open_passwords or open_passwords_in_process(context.paths.transport_private),
+        is_supported=profile.jit_users,
+    )
+    loop = Loop(context, Parts(session.store, extensions, report, convergence, remote_users))
     if not loop.await_first_goal_state():
         return None
     _complete_telemetry(context, session)

@@ -16,6 +16,7 @@ from waagent.core.system import System
 
 log = logging.getLogger(__name__)
 
+SHADOW = "/etc/shadow"
 LOGIN_DEFS = ("/etc/login.defs", "/usr/etc/login.defs")
 UID_MIN_WITHOUT_FILE = 100
 TIMEOUT_S = 30.0
@@ -30,6 +31,7 @@ class Account:
     gid: int
     home: str
     shell: str = ""
+    comment: str = ""
 
     @property
     def owner(self) -> tuple[int, int]:
@@ -80,9 +82,24 @@ def parse_passwd_line(line: str) -> Optional[Account]:
     if len(fields) != 7:
         return None
     try:
-        return Account(fields[0], int(fields[2]), int(fields[3]), fields[5], fields[6])
+        return Account(fields[0], int(fields[2]), int(fields[3]), fields[5], fields[6], fields[4])
     except ValueError:
         return None
+
+
+def read_local_accounts(system: System) -> tuple[Account, ...]:
+    """The accounts of /etc/passwd alone, which must be there and readable; raises ``OSError``."""
+    lines = files.read_text(system.path("/etc/passwd")).splitlines()
+    return tuple(account for account in map(parse_passwd_line, lines) if account is not None)
+
+
+def read_shadow(system: System, name: str) -> list[str]:
+    """The fields of an account in /etc/shadow; none where it has no line there."""
+    for line in (files.read_if_there(system.path(SHADOW)) or "").splitlines():
+        fields = line.split(":")
+        if fields[0] == name:
+            return fields
+    return []
 
 
 def is_system_account(system: System, name: str, *, ordinary: Collection[str] = ()) -> bool:

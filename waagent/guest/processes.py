@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
@@ -50,6 +51,22 @@ def find_orphans_of_ours(system: System) -> tuple[Process, ...]:
     return tuple(sorted(found, key=lambda process: process.pid))
 
 
+def end_processes_of(system: System, uid: int) -> int:
+    """Kill what runs as a user, but for what runs in containers; how many that were.
+
+    A container's users are its own, though their numbers may be the same.
+    """
+    folder = system.path("/proc")
+    here = _namespace(folder / "self")
+    ended = 0
+    for entry in folder.iterdir() if uid > 0 and here else ():
+        if entry.name.isdigit() and _namespace(entry) == here and uid in _uids(entry):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(entry.name), signal.SIGKILL)
+                ended += 1
+    return ended
+
+
 def is_running(system: System, pid: int) -> bool:
     """Whether a process with that id exists."""
     return system.path(f"/proc/{pid}").is_dir()
@@ -83,6 +100,23 @@ def _matching(system: System, name: str) -> Iterator[Process]:
         if _read(entry / "comm").rstrip("\n") == name[:COMM_LENGTH]:
             command = _read(entry / "cmdline")
             yield Process(int(entry.name), tuple(command.rstrip("\0").split("\0")))
+
+
+def _namespace(entry: Path) -> str:
+    """The number of the process's own world of processes; empty where the kernel does not tell."""
+    try:
+        return str((entry / "ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def _uids(entry: Path) -> set[int]:
+    """The user as whom it was started, and as whom it acts."""
+    for line in _read(entry / "status").splitlines():
+        words = line.split()
+        if words[:1] == ["Uid:"]:
+            return {int(word) for word in words[1:3]}
+    return set()
 
 
 def _line_of(folder: Path, pid: int) -> set[str]:

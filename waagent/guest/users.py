@@ -15,7 +15,6 @@ import string
 from collections.abc import Collection
 from typing import Callable, Optional
 
-from waagent.core import files
 from waagent.core.errors import CommandFailed, CommandTimedOut, GuestError, describe
 from waagent.core.system import System
 from waagent.guest import homes, selinux
@@ -26,6 +25,7 @@ from waagent.guest.accounts import (
     has_account_with,
     has_group,
     is_system_account,
+    read_shadow,
     read_uid_min,
 )
 from waagent.guest.sha_crypt import LONGEST_SALT, sha256_crypt, sha512_crypt
@@ -33,7 +33,6 @@ from waagent.guest.sha_crypt import LONGEST_SALT, sha256_crypt, sha512_crypt
 log = logging.getLogger(__name__)
 
 LOCKED_ROOT = "root:*LOCK*:14600::::::"
-SHADOW = "/etc/shadow"
 HOME_MODE = 0o750
 NO_HOMES = ("", "/", "/dev/null", "/nonexistent")
 JIT_COMMENT = "JIT_Account"
@@ -90,7 +89,7 @@ def allow_keys_only(system: System, name: str, *, ordinary: Collection[str] = ()
     password fits, as before. A password that was locked stays locked, and system accounts too.
     Where it cannot be done that is told, and no reason to go without the key.
     """
-    fields = _shadow_fields(system, name)
+    fields = read_shadow(system, name)
     if len(fields) < 2 or fields[1] not in ("!", "!!"):
         return False
     if is_system_account(system, name, ordinary=ordinary):
@@ -157,7 +156,9 @@ def lock_root_password(system: System, *, shadow_path: str) -> bool:
         ) from error
 
 
-def delete_user(system: System, name: str, *, ordinary: Collection[str] = ()) -> bool:
+def delete_user(
+    system: System, name: str, *, ordinary: Collection[str] = (), with_home: bool = True
+) -> bool:
     """Delete an account with its home folder; a system account is left alone (spec 8.3).
 
     Whether the account is gone now. Its sudoers lines are ``sudoers.remove_sudoer``'s.
@@ -170,7 +171,8 @@ def delete_user(system: System, name: str, *, ordinary: Collection[str] = ()) ->
     _refuse_name(name)
     with contextlib.suppress(OSError):  # older versions of userdel fail where it is absent
         system.path("/var/run/utmp").touch(0o664)
-    result = change_accounts(system, "userdel", "-f", "-r", name)
+    options = ("-f", "-r") if with_home else ("-f",)
+    result = change_accounts(system, "userdel", *options, name)
     if not result.ok:
         log.warning(
             "Cannot delete everything of %s: userdel ended with %d (%s)",
@@ -252,7 +254,7 @@ def _tell_obstacles(system: System, account: Account) -> None:
     """What keeps an account that was there before from logging in; it is not for us to lift."""
     if posixpath.basename(account.shell) in ("nologin", "false"):
         log.warning("%s cannot log in: its shell is %s", account.name, account.shell)
-    fields = _shadow_fields(system, account.name)
+    fields = read_shadow(system, account.name)
     end = fields[7] if len(fields) > 7 else ""
     today = int(system.clock.now().timestamp()) // _DAY_S
     if end.isdigit() and int(end) <= today:
@@ -261,11 +263,3 @@ def _tell_obstacles(system: System, account: Account) -> None:
             account.name,
             account.name,
         )
-
-
-def _shadow_fields(system: System, name: str) -> list[str]:
-    for line in (files.read_if_there(system.path(SHADOW)) or "").splitlines():
-        fields = line.split(":")
-        if fields[0] == name:
-            return fields
-    return []

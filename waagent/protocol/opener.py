@@ -7,6 +7,7 @@ back through a pipe, which nobody else can read.
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Optional
 
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
     from waagent.core.commands import Begun
     from waagent.core.system import System
 
+STAND_BY_WITHIN_S = 60.0
+"""A process that nothing is read to ends by itself: it has the memory of a second child."""
+
 OPEN_WITHIN_S = 120.0
 """A slow machine takes seconds; the most that a hostile file may ask for takes a minute there."""
 
 LONGEST_REASON = 200
+GAVE_UP = -signal.SIGALRM
 
 
 def open_in_process(private_key: Path) -> Opener:
@@ -42,11 +47,15 @@ class OpenerBeside:
         self._system = system
         self._command = command
         self._standing_by: Optional[Begun] = None
+        self._since = 0.0
 
     def stand_by(self) -> None:
         """Start the process that will be needed soon: it imports its packages while we do ours."""
+        now = self._system.clock.monotonic()
+        if now - self._since > STAND_BY_WITHIN_S / 2:
+            self.dismiss()  # it would end, or has ended, before we need it
         if self._standing_by is None:
-            self._standing_by = self._system.begin(*self._command)
+            self._standing_by, self._since = self._system.begin(*self._command), now
 
     def dismiss(self) -> None:
         """End a process that stands by."""
@@ -56,9 +65,12 @@ class OpenerBeside:
 
     def __call__(self, data: bytes) -> Bundle:
         """See ``Opener``."""
-        process, self._standing_by = self._standing_by or self._system.begin(*self._command), None
+        process, self._standing_by = self._standing_by, None
         try:
-            result = process.finish(data, timeout_s=OPEN_WITHIN_S)
+            if process is not None:
+                result = process.finish(data, timeout_s=OPEN_WITHIN_S)
+            if process is None or result.code == GAVE_UP:
+                result = self._system.begin(*self._command).finish(data, timeout_s=OPEN_WITHIN_S)
         except CommandTimedOut:  # without the output, which may hold a key
             raise CryptoError(
                 f"cannot open the certificates: that took over {OPEN_WITHIN_S:g} s"
@@ -73,11 +85,13 @@ class OpenerBeside:
 
 def serve(private_key: Path, stdin: BinaryIO, stdout: BinaryIO) -> int:
     """Open what comes on standard input; the outcome, also a failure, goes to standard output."""
+    signal.setitimer(signal.ITIMER_REAL, STAND_BY_WITHIN_S)
     from waagent.protocol.envelope import MAX_BYTES, open_certificates
 
     try:
         # Whoever started us may have nothing for us yet; what we need is imported by now.
         data = stdin.read(MAX_BYTES + 1)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         outcome = render_bundle(open_certificates(data, files.read(private_key)))
     except (AgentError, OSError) as error:
         outcome = render_failure(describe(error))

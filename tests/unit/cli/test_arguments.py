@@ -140,14 +140,16 @@ def test_known_words_are_never_taken_for_an_unknown_one(arguments: list[str]) ->
 
 
 def test_usage_names_every_command_and_modifier_but_debug() -> None:
-    typed = [command.value for command in Command if command is not Command.OPEN_CERTIFICATES]
+    ours = (Command.OPEN_CERTIFICATES, Command.OPEN_PASSWORDS)
+    typed = [command.value for command in Command if command not in ours]
     for word in [*typed, "verbose", "force", "full"]:
         assert f"-{word}".replace("+user", "[+user]") in USAGE
     assert "debug" not in USAGE
 
 
-def test_word_that_opens_certificates_takes_any_path() -> None:
-    path = "/var/lib/a folder/TransportPrivate.pem"
-    parsed = parse([opening_word(path)])
-    assert (parsed.command, parsed.key_path) == (Command.OPEN_CERTIFICATES, path)
-    assert parse(["-open-certificates"]).command is Command.HELP
+@pytest.mark.parametrize("command", [Command.OPEN_CERTIFICATES, Command.OPEN_PASSWORDS])
+def test_word_that_opens_what_is_sealed_takes_any_path(command: Command) -> None:
+    path = "/var/lib/a folder:2/TransportPrivate.pem"
+    parsed = parse([opening_word(path, command)])
+    assert (parsed.command, parsed.key_path) == (command, path)
+    assert parse([f"-{command.value}"]).command is Command.HELP

@@ -31,7 +31,7 @@ def test_account_that_only_the_name_service_knows_is_found(tmp_path: Path) -> No
     line = ok("core:x:500:500:CoreOS Admin:/home/core:/bin/bash\n")
     guest = Machine(commands={("getent", "passwd", "core"): line}).boot(tmp_path)
     assert find_account(guest.system, "core") == Account(
-        "core", 500, 500, "/home/core", "/bin/bash"
+        "core", 500, 500, "/home/core", "/bin/bash", "CoreOS Admin"
     )
 
 

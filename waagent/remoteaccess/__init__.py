@@ -1,0 +1,1 @@
+"""Just-in-time users: accounts that the fabric lends for some hours (spec EXT 11)."""
