@@ -6,19 +6,21 @@ Raises whatever goes wrong; ``reconcile.py`` keeps it from the next item. Source
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from typing import Callable, Optional
+from typing import Callable, Optional, Union
 
+from waagent.core.errors import describe
 from waagent.core.events import Op
 from waagent.extensions import package
-from waagent.extensions.codes import ExtensionCode, GoalStateFault
+from waagent.extensions.codes import ExtensionCode, ExtensionError, GoalStateFault
 from waagent.extensions.commandlog import Voice
 from waagent.extensions.failure import Failure, failure_of
 from waagent.extensions.home import HandlerHome, home_of, homes_on_disk, prefix_of
 from waagent.extensions.operate import Operator, Tools
 from waagent.extensions.plans import Action, Plan
 from waagent.extensions.sequence import Item
-from waagent.extensions.state import find_installed, read_state
+from waagent.extensions.state import find_installed
 from waagent.extensions.steps import (
     choose_way,
     steps_to_disable,
@@ -36,6 +38,8 @@ from waagent.protocol.documents.handlers import Handler, RequestedState
 from waagent.protocol.documents.manifest import Manifest
 from waagent.protocol.documents.status import NOT_READY
 
+log = logging.getLogger(__name__)
+
 KeepManifest = Callable[[str, bytes], None]
 
 
@@ -47,7 +51,7 @@ class Executor:
         self._paths = tools.context.paths
         self._keep_manifest = keep_manifest
         self._versions: dict[tuple[str, str], str] = {}
-        self._manifests: dict[str, Manifest] = {}
+        self._manifests: dict[str, Union[Manifest, ExtensionError]] = {}
         self._step: Optional[Step] = None
 
     def begin(self, handlers: Sequence[Handler]) -> None:
@@ -81,7 +85,7 @@ class Executor:
         item, handler = plan.item, plan.item.handler
         if plan.action is Action.REJECT:
             raise GoalStateFault(plan.why)
-        manifest = self._manifest(handler)
+        manifest = self._manifest(handler, is_needed=plan.action is Action.ENABLE)
         installed = find_installed(homes_on_disk(self._paths, handler.name))
         choice = package.choose(handler, manifest, installed.version if installed else None)
         self._versions[handler.name, handler.version] = choice.version
@@ -142,22 +146,36 @@ class Executor:
         if is_wanted and item.settings is not None:
             self._write_placeholder(item, failure, None, overwrite=True)
 
-    def _manifest(self, handler: Handler) -> Manifest:
-        """The manifest, fetched once for each handler of a goal state."""
-        manifest = self._manifests.get(handler.name)
-        if manifest is None:
+    def _manifest(self, handler: Handler, *, is_needed: bool) -> Manifest:
+        """The manifest, asked for once for each handler of a goal state.
+
+        What is only to go is not kept here by a manifest that cannot be had.
+        """
+        found = self._manifests.get(handler.name)
+        if found is None:
+            found = self._manifests[handler.name] = self._fetch_manifest(handler)
+        if isinstance(found, Manifest):
+            return found
+        if is_needed:
+            raise found
+        log.warning("Go on without the manifest of %s: %s", handler.name, describe(found))
+        return Manifest(())
+
+    def _fetch_manifest(self, handler: Handler) -> Union[Manifest, ExtensionError]:
+        try:
             with self._tools.context.doing(f"download the manifest of {handler.name}"):
                 manifest, data = package.fetch_manifest(self._tools.downloads, handler)
-            self._manifests[handler.name] = manifest
-            if self._keep_manifest is not None:
-                self._keep_manifest(handler.name, data)
+        except ExtensionError as error:
+            return error
+        if self._keep_manifest is not None:
+            self._keep_manifest(handler.name, data)
         return manifest
 
     def _operator(self, item: Item, home: HandlerHome) -> Operator:
         return Operator(self._tools, item.handler, home, self.voice(item, home))
 
     def _steps(self, action: Action, work: Work) -> tuple[Step, ...]:
-        state = read_state(work.new.home)
+        state = work.new.state
         if action is Action.UNINSTALL:
             return steps_to_uninstall(state)
         if action is Action.DISABLE:

@@ -23,6 +23,7 @@ from waagent.extensions.state import (
     change,
     has_enabled_extension,
     is_extension_enabled,
+    read_state,
     write_extension_state,
 )
 from waagent.extensions.stored import StoredStatus, write_stored_status
@@ -49,15 +50,20 @@ class Operator:
         self.handler = handler
         self.home = home
         self.voice = voice
+        self.state = read_state(home)
 
     def manifest(self) -> HandlerManifest:
         """The installed manifest; raises ``ManifestError``."""
         return read_handler_manifest(self.home)
 
+    def change(self, what: Change) -> None:
+        """Note what happened; which state that makes is said by what we did, not by the disk."""
+        self.state = change(self.home, what, self.state)
+
     def install(self, settings: Optional[Settings], uninstall_code: str) -> None:
         """Install; the handler is then installed and not ready."""
         self._run(Operation.INSTALL, settings, {UNINSTALL_CODE: uninstall_code})
-        change(self.home, Change.INSTALLED)
+        self.change(Change.INSTALLED)
         self.say(StoredStatus(NOT_READY, 0, "Plugin installed but not enabled"))
 
     def enable(self, settings: Optional[Settings], uninstall_code: str) -> None:
@@ -71,7 +77,7 @@ class Operator:
             raise EnableFailed(error.for_fabric()) from error
         if extension is not None:
             write_extension_state(self.home, extension, enabled=True)
-        change(self.home, Change.ENABLED)
+        self.change(Change.ENABLED)
         self.say(StoredStatus(READY, 0, "Plugin enabled"))
 
     def disable(self, settings: Optional[Settings]) -> None:
@@ -84,7 +90,7 @@ class Operator:
             else:
                 write_extension_state(self.home, extension, enabled=False)
         if extension is None or not has_enabled_extension(self.home):
-            change(self.home, Change.DISABLED)
+            self.change(Change.DISABLED)
             self.say(StoredStatus(NOT_READY, 0, "Plugin disabled"))
 
     def update(self, settings: Optional[Settings], extra: Mapping[str, str]) -> None:
@@ -92,7 +98,7 @@ class Operator:
         try:
             self._run(Operation.UPDATE, settings, extra)
         except ExtensionError:
-            change(self.home, Change.UPDATE_FAILED)
+            self.change(Change.UPDATE_FAILED)
             raise
 
     def uninstall(self, settings: Optional[Settings]) -> None:

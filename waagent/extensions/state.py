@@ -92,9 +92,14 @@ def read_state(home: HandlerHome) -> HandlerState:
         return HandlerState.NOT_INSTALLED
 
 
-def change(home: HandlerHome, what: Change) -> HandlerState:
-    """Write the state that follows; a change that cannot follow is an ``ExtensionError``."""
-    before = read_state(home)
+def change(home: HandlerHome, what: Change, before: Optional[HandlerState] = None) -> HandlerState:
+    """Write the state that follows; a change that cannot follow is an ``ExtensionError``.
+
+    ``before`` is for whoever knows better than the disk: a handler's own command may have copied
+    all of another version's ``config``, or removed its own.
+    """
+    if before is None:
+        before = read_state(home)
     after = TRANSITIONS[before].get(what)
     if after is None:
         raise ExtensionError(

@@ -14,7 +14,8 @@ from waagent.core.events import Op
 from waagent.core.version import Version
 from waagent.extensions import package, settings
 from waagent.extensions.codes import ExtensionError
-from waagent.extensions.state import Change, HandlerState, change, read_state
+from waagent.extensions.home import homes_on_disk
+from waagent.extensions.state import PRESENT, Change, HandlerState, read_state
 from waagent.extensions.update import steps_to_replace
 from waagent.extensions.work import Step, Work
 from waagent.protocol.documents.handlers import RequestedState
@@ -42,7 +43,8 @@ def steps_to_enable(way: Way) -> tuple[Step, ...]:
     enable = Step("enable", Op.ENABLE, _enable)
     configure = Step("write settings", None, _write_settings)
     if way is Way.REUSE:
-        return Step("check", None, _check), configure, enable
+        sweep = Step("remove replaced", None, _remove_replaced)
+        return Step("check", None, _check), sweep, configure, enable
     unpack = Step("unpack", Op.DOWNLOAD, _unpack)
     if way is Way.INSTALL:
         return unpack, configure, Step("install", Op.INSTALL, _install), enable
@@ -70,7 +72,7 @@ def _unpack(work: Work) -> None:
     home, voice = work.new.home, work.new.voice
     if work.package is None:
         raise ExtensionError(f"cannot install {home.full_name}: its manifest has no package")
-    change(home, Change.UNPACKING)
+    work.new.change(Change.UNPACKING)
     clock = work.tools.context.system.clock
     start = clock.monotonic()
     with work.tools.context.doing(f"download and unpack {home.full_name}"):
@@ -86,6 +88,15 @@ def _unpack(work: Work) -> None:
 def _check(work: Work) -> None:
     """An installed handler must still be what the goal state takes it for."""
     package.check_multi_config(work.new.handler, work.new.manifest())
+
+
+def _remove_replaced(work: Work) -> None:
+    """The version before, where a kill came between the end of an update and its removal."""
+    home = work.new.home
+    for other in list(homes_on_disk(work.tools.context.paths, home.name)):
+        if other.folder != home.folder and read_state(other) in PRESENT:
+            work.new.voice.info("Remove %s, which was replaced", other.folder)
+            package.remove(other)
 
 
 def _write_settings(work: Work) -> None:
@@ -110,7 +121,7 @@ def _enable(work: Work) -> None:
 
 def _disable(work: Work) -> None:
     """Disable what this item names, if it is enabled."""
-    if read_state(work.new.home) is not HandlerState.ENABLED:
+    if work.new.state is not HandlerState.ENABLED:
         return
     if work.settings is None or work.is_enabled(work.settings):
         work.new.disable(work.settings)

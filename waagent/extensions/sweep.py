@@ -57,7 +57,10 @@ def remove_orphans(paths: Paths, names: Iterable[str]) -> None:
     for home in list(homes_on_disk(paths)):
         if home.name not in known:
             log.info("Remove %s: the goal state does not name it any more", home.full_name)
-            package.remove(home)
+            try:
+                package.remove(home)
+            except (AgentError, OSError) as error:  # a disk is mounted there, perhaps
+                log.warning("Cannot remove %s: %s", home.folder, describe(error))
     for path in sorted(paths.lib.iterdir()):
         match = _PACKAGE.fullmatch(path.name)
         if match and match["name"] != AGENT_NAME and not _has_folder(path, match["folder"]):

@@ -14,7 +14,7 @@ from waagent.core.version import Version
 from waagent.extensions import package
 from waagent.extensions.codes import ExtensionError, UpdateFailed, exit_code_of
 from waagent.extensions.launch import NOT_RUN
-from waagent.extensions.state import Change, HandlerState, change, read_state
+from waagent.extensions.state import Change, HandlerState
 from waagent.extensions.work import Step, Work
 
 
@@ -32,7 +32,7 @@ def steps_to_replace() -> tuple[Step, ...]:
 
 def _disable_old(work: Work) -> None:
     old = work.replaced
-    if read_state(old.home) is not HandlerState.ENABLED:
+    if old.state is not HandlerState.ENABLED:
         return
     for entry in old.enabled_settings():
         name = old.handler.name if entry is None else entry.name
@@ -61,15 +61,19 @@ def _uninstall_old(work: Work) -> None:
 
 
 def _remove_old(work: Work) -> None:
+    """The new version counts as installed before the old one is gone, unless it has to install.
+
+    A kill between the two would have the install command run that the publisher does not want.
+    """
+    if not work.new.manifest().updates_with_install:
+        work.new.change(Change.UPDATED)
     package.remove(work.replaced.home)
 
 
 def _install(work: Work) -> None:
-    """The new install command where the publisher wants it; then it is installed."""
+    """The new install command, where the publisher wants it."""
     if work.new.manifest().updates_with_install:
         work.new.install(work.settings, work.uninstall_code)
-    else:
-        change(work.new.home, Change.UPDATED)
 
 
 def _in_spite_of(work: Work, op: Op, do: Callable[[], None]) -> str:

@@ -11,7 +11,7 @@ from waagent.extensions.codes import ExtensionError
 from waagent.extensions.home import extension_of
 from waagent.extensions.launch import NOT_RUN
 from waagent.extensions.operate import Operator, Tools
-from waagent.extensions.state import HandlerState, is_extension_enabled, read_state
+from waagent.extensions.state import HandlerState, is_extension_enabled
 from waagent.protocol.documents.handlers import Settings
 from waagent.protocol.documents.manifest import Package
 
@@ -49,7 +49,7 @@ class Work:
         """Whether these settings are enabled now, as the states on disk say."""
         extension = extension_of(self.new.handler, entry)
         if extension is None:
-            return read_state(self.new.home) is HandlerState.ENABLED
+            return self.new.state is HandlerState.ENABLED
         return is_extension_enabled(self.new.home, extension)
 
 
