@@ -9,6 +9,7 @@ from typing import Any, Optional
 from tests.fabric.journal import matches
 
 REFUSE, RESET_PEER, WAIT, HANG_UP, SPOIL = "refuse", "reset", "wait", "cut", "spoil"
+PAUSE = "pause"
 UNTIL_CLEARED = -1
 
 
@@ -47,6 +48,7 @@ RESET = Fault("RESET", RESET_PEER)
 SLOW = Fault("SLOW", WAIT, delay_s=2.0)
 HANG = Fault("HANG", WAIT, delay_s=3600.0)
 CUT_SHORT = Fault("CUT_SHORT", HANG_UP)
+STALL = Fault("STALL", PAUSE, delay_s=3600.0)
 NOT_XML = Fault("NOT_XML", SPOIL, body=b"<GoalState><this is & not XML")
 WRONG_CONTENT = Fault("WRONG_CONTENT", SPOIL, body=b"<?xml version='1.0'?><html><body/></html>")
 
@@ -54,7 +56,7 @@ NAMED: dict[str, Fault] = {
     fault.name: fault
     for fault in (
         UNAVAILABLE, UNAVAILABLE_ONCE, BROKEN, BAD_GATEWAY, FORBIDDEN, NOT_FOUND, GONE, THROTTLED,
-        WRONG_CONTAINER, BAD_REQUEST, RESET, SLOW, HANG, CUT_SHORT, NOT_XML, WRONG_CONTENT,
+        WRONG_CONTAINER, BAD_REQUEST, RESET, SLOW, HANG, STALL, CUT_SHORT, NOT_XML, WRONG_CONTENT,
     )
 }  # fmt: skip
 

@@ -13,7 +13,16 @@ from typing import Any, Optional
 from urllib.parse import urlsplit
 
 from tests.fabric.exchange import Answer, Refused, Request, Route, Service
-from tests.fabric.faults import HANG_UP, REFUSE, RESET_PEER, SPOIL, WAIT, FaultBoard, Strike
+from tests.fabric.faults import (
+    HANG_UP,
+    PAUSE,
+    REFUSE,
+    RESET_PEER,
+    SPOIL,
+    WAIT,
+    FaultBoard,
+    Strike,
+)
 from tests.fabric.journal import Journal
 
 IDLE_S = 30.0
@@ -101,8 +110,7 @@ class Listener:
         elif reset:
             handler.reset()
         else:
-            cut = strike is not None and strike.fault.kind == HANG_UP
-            handler.send(request, answer, cut_short=cut)
+            handler.send(request, answer, strike)
 
     def _service_of(self, request: Request) -> Service:
         absolute = urlsplit(request.target).netloc  # a client that speaks to a proxy
@@ -203,8 +211,11 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):
             self.connection.close()
 
-    def send(self, request: Request, answer: Answer, *, cut_short: bool = False) -> None:
-        """Send an answer, or only half of its body under the length of the whole."""
+    def send(self, request: Request, answer: Answer, strike: Optional[Strike] = None) -> None:
+        """Send an answer; or only half of its body under the length of the whole, for good or
+        until the fault is cleared.
+        """
+        cut_short = strike is not None and strike.fault.kind == HANG_UP
         self.send_response(answer.status)
         if answer.content_type:
             self.send_header("Content-Type", answer.content_type)
@@ -215,6 +226,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if request.method == "HEAD" or answer.status in _NO_BODY:
             return
-        self.wfile.write(answer.body[: len(answer.body) // 2] if cut_short else answer.body)
+        middle = len(answer.body) // 2
+        self.wfile.write(answer.body[:middle])
         if cut_short:
             self.close_connection = True
+            return
+        if strike is not None and strike.fault.kind == PAUSE:
+            strike.cleared.wait(strike.fault.delay_s)
+        self.wfile.write(answer.body[middle:])
