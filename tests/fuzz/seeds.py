@@ -111,6 +111,94 @@ SHARED_CONFIG = (
     b'<SharedConfig><Deployment name="d"/><Instances><Instance id="i" address="10.0.0.4" '
     b'rdmaIPv4Address="172.16.1.7" rdmaMacAddress="00155D33FF1D"/></Instances></SharedConfig>'
 )
+EVENT = json.dumps(
+    {
+        "eventId": 1,
+        "providerId": "69B669B9-4AF8-4C50-BDC4-6006FA76E975",
+        "parameters": [{"name": "Name", "value": "x"}, {"name": "IsInternal", "value": False}],
+    }
+).encode()
+OLD_EVENT = b"""<Data><Provider id="69B669B9-4AF8-4C50-BDC4-6006FA76E975"/><Event id="1"/>
+<Param Name="Name" Value="x" T="mt:wstr"/><Param Name="Duration" Value="7" T="mt:uint64"/>
+<Param Name="Load" Value="1.5" T="mt:float64"/><Param Name="Is" Value="True" T="mt:bool"/></Data>"""
+EXTENSION_EVENT = json.dumps(
+    {
+        "EventLevel": "Informational",
+        "EventPid": "7",
+        "EventTid": 7,
+        "Message": "m",
+        "OperationId": "o",
+        "TaskName": "t",
+        "Timestamp": "2025-01-31T10:00:00Z",
+        "Version": "1.0",
+    }
+).encode()
+COMPUTE = json.dumps(
+    {
+        "location": "westus2",
+        "subscriptionId": "s",
+        "resourceGroupName": "g",
+        "vmId": "v",
+        "publisher": "Canonical",
+        "offer": "UbuntuServer",
+        "sku": "18.04-LTS",
+        "version": "1.0",
+    }
+).encode()
+INSTANCE = json.dumps(
+    {
+        "network": {
+            "interface": [
+                {"macAddress": "0", "ipv4": {"ipAddress": [{"privateIpAddress": "10.0.0.4"}]}}
+            ]
+        }
+    }
+).encode()
+STATUS = json.dumps(
+    [
+        {
+            "status": {
+                "name": "n",
+                "operation": "Enable",
+                "status": "success",
+                "code": "1",
+                "configurationAppliedTime": "2025-01-31T10:00:00Z",
+                "formattedMessage": {"lang": "en-US", "message": "m"},
+                "substatus": [
+                    {
+                        "name": "a",
+                        "status": "error",
+                        "code": 1,
+                        "formattedMessage": {"message": "b"},
+                    }
+                ],
+            },
+            "version": "1.0",
+            "timestampUTC": "2025-01-31T10:00:00Z",
+        }
+    ]
+).encode()
+STORED_STATUS = b'{"name": "A.B", "version": "1.0", "status": "Ready", "code": 0, "message": "m"}'
+HANDLER_MANIFEST = json.dumps(
+    [
+        {
+            "name": "A.B",
+            "version": 1.0,
+            "handlerManifest": {
+                "installCommand": "bin/i -a",
+                "uninstallCommand": "bin/u",
+                "updateCommand": "bin/p",
+                "enableCommand": "bin/e",
+                "disableCommand": "bin/d",
+                "rebootAfterInstall": False,
+                "reportHeartbeat": "true",
+                "updateMode": "UpdateWithInstall",
+                "continueOnUpdateFailure": True,
+                "supportsMultipleExtensions": False,
+            },
+        }
+    ]
+).encode()
 KVP_POOL = b"".join(
     part.ljust(size, b"\0")
     for part, size in (

@@ -9,23 +9,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.fuzz import seeds
+from waagent.core.errors import DocumentError, EventDropped
+from waagent.extensions.codes import ManifestError, StatusFault
+from waagent.extensions.manifest import HandlerManifest, parse_handler_manifest
+from waagent.extensions.status import Subject, parse_extension_status
+from waagent.extensions.stored import StoredStatus, parse_stored_status
 from waagent.guest import profiles, release
 from waagent.guest.profile import Profile
 from waagent.protocol import dhcp_packet
 from waagent.protocol.documents import (
     artifacts_profile,
     certificates,
+    extension_events,
     extensions,
     goalstate,
     hosting,
+    instance,
     manifest,
     ovf,
     redacted,
     remoteaccess,
     shared_config,
+    telemetry,
     versions,
     vm_settings,
 )
+from waagent.protocol.documents.status import ExtensionStatus
 from waagent.rdma import texts, zypper
 
 
@@ -45,6 +54,40 @@ class Target:
 def text_of(data: bytes) -> str:
     """As the room that parses it has read it."""
     return data.decode("utf-8", "backslashreplace")
+
+
+def parse_extension_events(data: bytes) -> object:
+    """Each item of a file, as an event or as a reason to drop it."""
+    return tuple(find_event(item) for item in extension_events.parse_event_items(data))
+
+
+def find_event(item: object) -> object:
+    """The event, or why there is none."""
+    try:
+        return extension_events.parse_extension_event(item)
+    except EventDropped as error:
+        return str(error)
+
+
+def find_instance_fault(data: bytes) -> object:
+    """What is wrong with the metadata service's answer, or nothing."""
+    return instance.find_instance_fault(data) or ""
+
+
+def parse_status_file(data: bytes) -> object:
+    """The status that an extension wrote, or what is said of one that is none, in any length."""
+    try:
+        return parse_extension_status(data, SUBJECT)
+    except (StatusFault, DocumentError) as error:
+        return ExtensionStatus("A.B", None, 0, status="error", message=str(error))
+
+
+def parse_publisher_manifest(data: bytes) -> object:
+    """HandlerManifest.json, or one without commands where it is none."""
+    try:
+        return parse_handler_manifest(data)
+    except ManifestError:
+        return HandlerManifest()
 
 
 def parse_ipoib_data(data: bytes) -> object:
@@ -72,6 +115,7 @@ def parse_search(data: bytes) -> object:
     return zypper.parse_search(text_of(data))
 
 
+SUBJECT = Subject("A.B", None, 0, "A.B", "1.0")
 CONFIGS = (
     "wire/ext_conf_in_vm_metadata.xml",
     "wire/ext_conf_sequencing.xml",
@@ -141,6 +185,18 @@ TARGETS = (
         (seeds.SHARED_CONFIG,),
         ("wire/shared_config.xml",),
     ),
+    Target(telemetry.parse_event, telemetry.TelemetryEvent, (seeds.EVENT, seeds.OLD_EVENT), ()),
+    Target(
+        parse_extension_events,
+        tuple,
+        (seeds.EXTENSION_EVENT,),
+        ("events/1591905451.json",),
+    ),
+    Target(instance.parse_compute, instance.Compute, (seeds.COMPUTE,)),
+    Target(find_instance_fault, str, (seeds.INSTANCE,), ("imds/valid.json",)),
+    Target(parse_status_file, ExtensionStatus, (seeds.STATUS,), ("ext/sample-status.json",)),
+    Target(parse_stored_status, StoredStatus, (seeds.STORED_STATUS,)),
+    Target(parse_publisher_manifest, HandlerManifest, (seeds.HANDLER_MANIFEST,)),
     Target(texts.parse_kvp_pool, dict, (seeds.KVP_POOL,)),
     Target(parse_ipoib_data, tuple, (seeds.IPOIB_DATA,)),
     Target(parse_module_version, tuple, (seeds.MODINFO,)),

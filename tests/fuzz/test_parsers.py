@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import os
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.mutations import mutants
+from tests.fuzz.structure import mutate
 from tests.fuzz.targets import TARGETS, Target
 from tests.support.samples import sample
 from waagent.core.errors import DocumentError
@@ -75,6 +77,18 @@ def test_parser_survives_mutants_of_small_documents(target: Target) -> None:
     @given(mutants(target.seeds))
     def survives(data: bytes) -> None:
         check(target, data)
+
+    survives()
+
+
+@pytest.mark.parametrize("target", [t for t in TARGETS if t.seeds[0][:1] in b"<[{"], ids=str)
+def test_parser_survives_values_of_another_kind(target: Target) -> None:
+    """Well-formed documents whose elements and members are not what they should be."""
+
+    @PROFILE
+    @given(st.sampled_from(target.seeds), st.integers(0, 2**32))
+    def survives(data: bytes, seed: int) -> None:
+        check(target, mutate(data, Random(seed)))
 
     survives()
 

@@ -123,7 +123,7 @@ def test_parser_takes_bytes_alone_and_refuses_none_with_a_document_error(parse: 
     """One positional argument; a document of nothing at all is refused, but for the profile."""
     assert len(inspect.signature(parse).parameters) == 1
     for data in (b"\xff\xfe\x00", b"<a/>", b"[", b"7", b"[" * 100_000, b"<a>" * 100_000):
-        with pytest.raises(DocumentError, match="^(cannot read|Failed to validate)"):
+        with pytest.raises(DocumentError, match=r"^(cannot read|Failed to validate)"):
             parse(data)
 
 
