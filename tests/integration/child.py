@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Optional
 
+from tests.support.proc import show_process
 from waagent.core import log
 from waagent.core.clock import Stop, SystemClock
 from waagent.core.commands import CANNOT_START, ProcessRunner, Result
@@ -31,13 +32,16 @@ class FolderRunner(ProcessRunner):
         return super().run(argv, stdin=stdin, timeout_s=timeout_s)
 
 
-def main(root: Path, addresses: dict[str, tuple[str, int]]) -> int:
+def main(
+    root: Path, addresses: dict[str, tuple[str, int]], make_system: type[System] = System
+) -> int:
     """Run to the end."""
     clock = SystemClock()
-    system = System(root, FolderRunner(os.environ), clock, dict(os.environ))
+    system = make_system(root, FolderRunner(os.environ), clock, dict(os.environ))
     conf = Conf()
     paths = make_paths(system, conf)
     log.set_up(prefix="ExtHandler", verbose=False)
+    show_process(root, os.getpid())
     context = Context(system, conf, paths, Events(paths.events, clock), Stop(), addresses)
 
     from waagent.cli.arguments import Command, opening_word

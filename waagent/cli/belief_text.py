@@ -80,7 +80,9 @@ def _now(belief: Fields, reading: Reading) -> Iterator[str]:
     elif deeds:
         yield from _work(deeds, reading)
     elif due is None:
-        yield f"ask for the first goal state, since {_part(belief, 'agent').text('started')}"
+        started = _part(belief, "agent").text("started")
+        what = "its first turn" if belief.maybe_object("goal_state") else "the first goal state"
+        yield f"wait for {what}, since {started}"
     else:
         left_s = _seconds_between(reading.moment, due)
         if left_s >= 0:

@@ -71,10 +71,9 @@ class Keeper:
     def begin(self) -> None:
         """From now on keep the file; what a killed process left half written goes."""
         try:
-            files.ensure_directory(self._context.paths.belief.parent, mode=0o700)
             for path in self._context.paths.belief.parent.glob(".*"):
                 files.remove(path)
-        except (OSError, GuestError) as error:
+        except OSError as error:
             self._complain(error)
         self._context.activity.listener = self._changed
         self._write()
@@ -117,8 +116,10 @@ class Keeper:
         self._next_turn = self._now() + timedelta(seconds=seconds)
         self._write()
 
-    def end(self) -> None:
-        """The process ends in good order."""
+    def end_if_told(self) -> None:
+        """The process ends in good order; of one that has lost its daemon another keeps the file."""
+        if not self._context.stop.is_set():
+            return
         self._agent = replace(self._agent, ended=self._now())
         self._next_turn = None
         self._write()
@@ -145,15 +146,17 @@ class Keeper:
             self._complain(error)
 
     def _write(self) -> None:
+        path = self._context.paths.belief
         try:
-            files.write(
-                self._context.paths.belief, render_belief(self._belief()), mode=files.SECRET
-            )
+            files.ensure_directory(path.parent, mode=0o700)
+            files.write(path, render_belief(self._belief()), mode=files.SECRET)
         except (OSError, GuestError) as error:
             self._complain(error)
 
     def _complain(self, error: Exception) -> None:
-        text = f"Cannot keep {self._context.paths.belief}: {describe(error)}"
+        """Not with the name of the temporary file, which is another each time."""
+        why = error.strerror if isinstance(error, OSError) else describe(error)
+        text = f"Cannot keep {self._context.paths.belief}: {why}"
         if self._quietly.may_say(text):
             log.warning("%s", text)
 
