@@ -138,7 +138,8 @@ def test_package_that_nobody_has_is_reported_under_its_code(plain: RootedAgent) 
     assert "404" in text
     said = [event["Message"] for event in plain.events(Op.HTTP_GET)]
     assert len(said) == 4, "each URI by each way"
-    assert all(text.startswith("Fetch failed from [http://fabricstore.") for text in said)
+    told = "Fetch failed: [ProtocolError] Fetch failed from [http://fabricstore."
+    assert all(text.startswith(told) for text in said)
     assert not plain.paths.package(ECHO, "1.0.0").exists()
     assert changes(plain) == []
 

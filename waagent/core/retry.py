@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import random
 from collections.abc import Iterator
 from typing import Callable, Optional, TypeVar
 
@@ -12,6 +13,7 @@ from waagent.core.records import dataclass
 
 T = TypeVar("T")
 LONGEST_S = 600.0
+JITTER = 0.8
 
 
 class Verdict(enum.Enum):
@@ -27,9 +29,11 @@ class Policy:
     """How often to try, and how long to wait in between (seconds).
 
     Waits grow as ``delay_s`` times 2, 3, 5, 8, ... (Fibonacci) up to ``longest_s``: the last of 30
-    attempts would otherwise be waited for half a year. Once the peer says that we ask
-    too often, every wait is ``throttled_delay_s`` and there are at least ``throttled_attempts``.
-    ``None`` there keeps the number of attempts.
+    attempts would otherwise be waited for half a year. Those longest ones are our own choice, so
+    they are drawn, from JITTER of the longest on: machines that lost the fabric at the same moment
+    must not come back in step. Once the peer says that we ask too often, every wait is
+    ``throttled_delay_s`` and there are at least ``throttled_attempts``. ``None`` there keeps the
+    number of attempts.
     """
 
     attempts: int = 6
@@ -42,7 +46,10 @@ class Policy:
         """The waits before the second attempt, the third, and so on, without end."""
         here, following = 2, 3
         while True:
-            yield min(self.delay_s * here, self.longest_s)
+            wait_s = self.delay_s * here
+            if wait_s > self.longest_s:
+                wait_s = self.longest_s * random.uniform(JITTER, 1.0)
+            yield wait_s
             here, following = following, here + following
 
 

@@ -15,15 +15,14 @@ from typing import IO, BinaryIO, Callable, Optional, TypeVar, cast
 from urllib.parse import urlsplit
 
 from waagent.core import files
-from waagent.core.clock import Clock
 from waagent.core.errors import AgentError, GuestError, HttpError, HttpStatus
-from waagent.core.events import Events, Op
+from waagent.core.events import Op
 from waagent.core.http import Request, Response
 from waagent.core.redact import without_query
 from waagent.protocol.documents.names import shown
 from waagent.protocol.errors import ProtocolFault
-from waagent.protocol.exchange import Exchange, find_sample
-from waagent.protocol.host import Host, Observer
+from waagent.protocol.exchange import find_sample
+from waagent.protocol.host import Ways
 from waagent.protocol.hostplugin import HostIdentity
 
 log = logging.getLogger(__name__)
@@ -45,14 +44,8 @@ class DownloadError(HttpError):
 class Channels:
     """Downloads from storage; remembers which channel and which manifest were good."""
 
-    def __init__(
-        self, exchange: Exchange, host: Host, events: Events, clock: Clock, observe: Observer
-    ) -> None:
-        self._exchange = exchange
-        self._host = host
-        self._events = events
-        self._clock = clock
-        self._observe = observe
+    def __init__(self, ways: Ways) -> None:
+        self._ways = ways
         self._lock = threading.Lock()
         self._primary = DIRECT
         self._manifest_url: Optional[str] = None
@@ -98,10 +91,11 @@ class Channels:
     def _first(self, uris: Sequence[str], what: str, fetch: Callable[[str], T]) -> tuple[T, str]:
         shuffled = list(uris)
         random.shuffle(shuffled)
-        deadline = self._clock.monotonic() + ALL_URIS_S
+        clock = self._ways.clock
+        deadline = clock.monotonic() + ALL_URIS_S
         last: Optional[AgentError] = None
         for uri in shuffled:
-            if self._clock.monotonic() > deadline:
+            if clock.monotonic() > deadline:
                 raise DownloadError(f"Timeout downloading {what} after {ALL_URIS_S:g} s")
             try:
                 return fetch(uri), uri
@@ -143,14 +137,15 @@ class Channels:
         name = "HostGAPlugin" if other == HOST else "Direct"
         message = f"Default channel changed to {name} channel."
         log.info("%s", message)
-        self._events.add(Op.DEFAULT_CHANNEL_CHANGE, message)
+        self._ways.events.add(Op.DEFAULT_CHANNEL_CHANGE, message)
         return fetched
 
     def _body(self, channel: str, url: str, *, verify: bool) -> bytes:
         if channel == DIRECT:
             return self._direct(url).body
         return self._through_host(
-            url, lambda identity: self._host.plugin.fetch_artifact(identity, url, verify=verify)
+            url,
+            lambda identity: self._ways.host.plugin.fetch_artifact(identity, url, verify=verify),
         ).body
 
     def _stream(self, channel: str, url: str, sink: BinaryIO) -> None:
@@ -161,36 +156,38 @@ class Channels:
             manifest_url = self._manifest_url
         self._through_host(
             url,
-            lambda identity: self._host.plugin.fetch_artifact(
+            lambda identity: self._ways.host.plugin.fetch_artifact(
                 identity, url, manifest_url=manifest_url, verify=self.verify_artifacts, sink=sink
             ),
         )
 
     def _direct(self, url: str, sink: Optional[BinaryIO] = None) -> Response:
         try:
-            return self._exchange.send(Request("GET", url, via_proxy=True), sink=sink)
-        except HttpStatus as error:
+            return self._ways.exchange.send(Request("GET", url, via_proxy=True), sink=sink)
+        except HttpError as error:
             raise self._refused(url, error) from error
 
     def _through_host(self, url: str, ask: Callable[[HostIdentity], Response]) -> Response:
-        self._host.ensure_available()
+        host, observe = self._ways.host, self._ways.observe
+        host.ensure_available()
         try:
-            response = self._host.with_identity(ask)
-        except HttpStatus as error:
+            response = host.with_identity(ask)
+        except HttpError as error:
             sample = find_sample(error)
             if sample is not None:
-                self._observe(HOST_ARTIFACT, sample, SOURCE, error.message)
+                observe(HOST_ARTIFACT, sample, SOURCE, error.message)
             raise self._refused(url, error) from error
-        self._observe(HOST_ARTIFACT, True, SOURCE, "")
+        observe(HOST_ARTIFACT, True, SOURCE, "")
         return response
 
-    def _refused(self, url: str, error: HttpStatus) -> AgentError:
-        """The error as the portal shows it; of an answer that was final the fabric is told too."""
-        if "attempts" in error.facts:
-            return error
-        message = f"Fetch failed from [{without_query(url)}]: {error.message}"
-        self._events.add(Op.HTTP_GET, message, success=False, quiet=True)
-        return ProtocolFault(message)
+    def _refused(self, url: str, error: HttpError) -> AgentError:
+        """The error as the portal shows it, of which the fabric is told too."""
+        told: AgentError = error
+        if isinstance(error, HttpStatus) and "attempts" not in error.facts:
+            told = ProtocolFault(f"Fetch failed from [{without_query(url)}]: {error.message}")
+        message = f"Fetch failed: {told.for_fabric()}"
+        self._ways.events.add(Op.HTTP_GET, message, success=False, quiet=True)
+        return told
 
 
 def _is_web_address(url: str) -> bool:

@@ -14,6 +14,7 @@ from waagent.core import retry
 from waagent.core.clock import Clock, Stop
 from waagent.core.errors import AgentError, Garbled, HttpError, HttpStatus, Unreachable
 from waagent.core.http import Request, Response, Transport
+from waagent.core.records import replace
 from waagent.core.redact import without_query
 from waagent.core.retry import Policy, Verdict
 from waagent.protocol.errors import InvalidContainer, StaleGoalState, Throttled
@@ -23,6 +24,7 @@ THROTTLED = frozenset({403, 429, 503})
 AGAIN = frozenset({205, 206, 403, 429, 500, 501, 502, 503, 504, 507})
 AGAIN_WITH_400 = AGAIN | {400}
 HOST_PLUGIN_PORT = 32526
+PLATFORM = frozenset({"168.63.129.16", "169.254.169.254"})
 STALE_CONTAINER = b"InvalidContainerConfiguration"
 
 DEFAULT = retry.DEFAULT
@@ -79,15 +81,14 @@ class Exchange:
         attempts the last error: ``Throttled``, ``HttpStatus`` or ``Unreachable``.
         """
 
+        if request.via_proxy and self._is_platform(request.url):
+            request = replace(request, via_proxy=False)
+
         def once() -> Response:
             if sink is not None:
                 sink.seek(0)
                 sink.truncate()
-            try:
-                response = self._transport.send(request, sink)
-            except Unreachable as error:
-                self._count(request, error)
-                raise
+            response = self.send_once(request, sink)
             if response.status not in accept:
                 raise _error(request, response, again)
             return response
@@ -102,11 +103,27 @@ class Exchange:
                 error.message += f" -- {made} attempts made"
             raise
 
+    def send_once(self, request: Request, sink: Optional[BinaryIO] = None) -> Response:
+        """One attempt and its answer, whatever the status; raises as ``Transport.send``."""
+        try:
+            return self._transport.send(request, sink)
+        except Unreachable as error:
+            self._count(request, error)
+            raise
+
     def _count(self, request: Request, error: Unreachable) -> None:
         """An answer that is no HTTP is no I/O error, and neither is that we are to stop."""
         is_stopped = self.stop is not None and self.stop.is_set()
         if not isinstance(error, Garbled) and not is_stopped:
             self.io_errors.count(self._peer(request.url))
+
+    def _is_platform(self, url: str) -> bool:
+        """Whether it leads to the host itself, where no proxy does, whoever gave us the URL."""
+        try:
+            host = urlsplit(url).hostname
+        except ValueError:
+            return False  # the transport says what is wrong with it
+        return host == self._endpoint or host in PLATFORM
 
     def _peer(self, url: str) -> str:
         parts = urlsplit(url)

@@ -10,11 +10,14 @@ import logging
 import threading
 from typing import Callable, Optional, TypeVar
 
+from waagent.core.clock import Clock
 from waagent.core.errors import AgentError, HttpError
 from waagent.core.events import Events, Op
+from waagent.core.http import Response
+from waagent.core.records import dataclass
 from waagent.protocol.documents.goalstate import GoalState
 from waagent.protocol.errors import ProtocolFault, StaleGoalState
-from waagent.protocol.exchange import OK, find_sample
+from waagent.protocol.exchange import OK, Exchange, find_sample
 from waagent.protocol.hostplugin import API_VERSION, HostIdentity, HostPlugin
 from waagent.protocol.wire import Wire
 
@@ -99,7 +102,33 @@ class Host:
             raise ProtocolFault("HostGAPlugin: Host plugin channel is not available")
         self._is_available = True
 
+    def put_log(self, archive: bytes) -> Response:
+        """Hand a log archive to the host; no way around it, and no second try if we moved.
+
+        Raises ``ProtocolFault`` where the plugin cannot be used, else ``HttpError`` (WIRE 6.5).
+        """
+        self.ensure_available()
+        try:
+            return self.plugin.put_log(self.identity, archive)
+        except HttpError as error:
+            raise HttpError(
+                f"HostGAPlugin: Upload VM logs failed: {error.for_fabric()}",
+                method=error.method,
+                url=error.url,
+            ) from error
+
     def _tell_of_the_repeat(self, message: str, *, success: bool) -> None:
         self._events.add(
             Op.HOST_PLUGIN, message, success=success, quiet=True, every_s=SAY_REPEAT_EVERY_S
         )
+
+
+@dataclass(frozen=True)
+class Ways:
+    """The two ways to storage, by ourselves and through the host, and whom to tell how it went."""
+
+    exchange: Exchange
+    host: Host
+    events: Events
+    clock: Clock
+    observe: Observer

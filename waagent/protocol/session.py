@@ -13,7 +13,7 @@ from waagent.protocol.exchange import Exchange
 from waagent.protocol.fast_track import FastTrack
 from waagent.protocol.health_service import HealthService
 from waagent.protocol.history import History
-from waagent.protocol.host import Host
+from waagent.protocol.host import Host, Ways
 from waagent.protocol.hostplugin import HostPlugin
 from waagent.protocol.imds import Imds
 from waagent.protocol.keys import CertificateStore
@@ -54,8 +54,9 @@ def open_session(
     exchange = Exchange(transport, clock, endpoint=endpoint, stop=context.stop)
     wire = Wire(exchange, endpoint, clock)
     health = HealthService(exchange, endpoint, events=events, clock=clock)
-    host = Host(wire, HostPlugin(exchange, transport, endpoint), events, health.observe)
-    channels = Channels(exchange, host, events, clock, health.observe)
+    host = Host(wire, HostPlugin(exchange, endpoint), events, health.observe)
+    ways = Ways(exchange, host, events, clock, health.observe)
+    channels = Channels(ways)
     is_fast = context.conf.debug.enable_fast_track
     store = Store(
         wire=wire,
@@ -80,7 +81,7 @@ def open_session(
         wire=wire,
         host=host,
         channels=channels,
-        uploader=StatusUploader(exchange, host, events, clock, health.observe),
+        uploader=StatusUploader(ways),
         health=health,
         imds=Imds(exchange),
         store=store,

@@ -18,11 +18,15 @@ MOST_BYTES_A_WRITE = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class BlobRequest:
-    """One PUT to storage; ``body`` is ``None`` where a page blob is only created."""
+    """One PUT to storage; ``body`` is ``None`` where a page blob is only created.
+
+    ``complaint`` begins the message when the host does not take it.
+    """
 
     url: str = field(repr=False)
     headers: tuple[tuple[str, str], ...]
     body: Optional[bytes] = field(default=None, repr=False)
+    complaint: str = ""
 
 
 def plan_block_blob(url: str, body: bytes, now: datetime) -> tuple[BlobRequest, ...]:
@@ -33,7 +37,7 @@ def plan_block_blob(url: str, body: bytes, now: datetime) -> tuple[BlobRequest, 
         ("x-ms-date", timestamp_s(now)),
         ("x-ms-version", STORAGE_VERSION),
     )
-    return (BlobRequest(url, headers, body),)
+    return (BlobRequest(url, headers, body, "HostGAPlugin: Put BlockBlob failed"),)
 
 
 def plan_page_blob(url: str, body: bytes, now: datetime, padding: bytes) -> tuple[BlobRequest, ...]:
@@ -51,7 +55,7 @@ def plan_page_blob(url: str, body: bytes, now: datetime, padding: bytes) -> tupl
         ("x-ms-blob-type", "PageBlob"),
         *common,
     )
-    requests = [BlobRequest(url, create)]
+    requests = [BlobRequest(url, create, complaint="HostGAPlugin: Failed PageBlob clean-up")]
     page_url = f"{url}{'&' if '?' in url else '?'}comp=page"
     for start in range(0, size, MOST_BYTES_A_WRITE):
         piece = padded[start : start + MOST_BYTES_A_WRITE]
@@ -62,5 +66,6 @@ def plan_page_blob(url: str, body: bytes, now: datetime, padding: bytes) -> tupl
             ("x-ms-page-write", "update"),
             common[1],
         )
-        requests.append(BlobRequest(page_url, headers, piece))
+        complaint = f"HostGAPlugin Error: Put PageBlob bytes [{start},{start + len(piece)}]"
+        requests.append(BlobRequest(page_url, headers, piece, complaint))
     return tuple(requests)

@@ -6,7 +6,7 @@ Source: spec WIRE 2.3 (headers), 12 (table of requests).
 from __future__ import annotations
 
 from waagent.core.clock import Clock
-from waagent.core.errors import HttpError
+from waagent.core.errors import HttpError, HttpStatus
 from waagent.core.http import Request
 from waagent.core.retry import Policy
 from waagent.core.version import AGENT_NAME
@@ -19,6 +19,7 @@ WIRE_VERSION = "2012-11-30"
 CIPHERS = ("AES128_CBC", "DES_EDE3_CBC")
 INCOMPLETE_TRIES = 6
 INCOMPLETE_PAUSE_S = 0.5
+MOST_SAID = 200
 
 PLAIN = (("x-ms-agent-name", AGENT_NAME), ("x-ms-version", WIRE_VERSION))
 XML = (*PLAIN, ("Content-Type", "text/xml;charset=utf-8"))
@@ -83,7 +84,20 @@ class Wire:
         except HttpError as error:
             if isinstance(error, StaleGoalState) and not isinstance(error, InvalidContainer):
                 raise
-            raise ProtocolFault(f"[Wireserver Exception] {error.for_fabric()}") from error
+            raise ProtocolFault(f"[Wireserver Exception] {_words(request, error)}") from error
+
+
+def _words(request: Request, error: HttpError) -> str:
+    """What went wrong, as the reference says it; of an answer that was final, what it said too."""
+    if isinstance(error, InvalidContainer) or not isinstance(error, HttpStatus):
+        return error.for_fabric()
+    if "attempts" in error.facts:
+        return error.for_fabric()
+    said = f" {error.body[:MOST_SAID]!r}" if error.body else ""
+    return (
+        f"[ProtocolError] [Wireserver Failed] URI {request.url}"
+        f"  [HTTP Failed] Status Code {error.status}{said}"
+    )
 
 
 def one_line_certificate(pem: str) -> str:

@@ -78,7 +78,7 @@ class Looking:
         self.exchange = exchange
         wire = Wire(exchange, ENDPOINT, self.clock)
         self.health = HealthService(exchange, ENDPOINT, events=self.events, clock=self.clock)
-        plugin = HostPlugin(exchange, self.transport, ENDPOINT)
+        plugin = HostPlugin(exchange, ENDPOINT)
         host = Host(wire, plugin, self.events, self.health.observe)
         self.host = HostHeartbeat(host, self.health, self.events)
         self.imds = ImdsHeartbeat(Imds(exchange), self.health)

@@ -44,7 +44,7 @@ class Child:
         self.health = health = HealthService(
             exchange, ENDPOINT, events=self.events, clock=guest.clock
         )
-        plugin = HostPlugin(exchange, ScriptedTransport({}), ENDPOINT)
+        plugin = HostPlugin(exchange, ENDPOINT)
         host = Host(Wire(exchange, ENDPOINT, guest.clock), plugin, self.events, health.observe)
         context = Context(guest.system, conf, paths, self.events, Stop())
         peers = Peers(self.server, host, Imds(exchange), health, exchange.io_errors)
