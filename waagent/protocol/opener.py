@@ -83,9 +83,15 @@ class OpenerBeside:
         return parse_bundle(result.stdout)
 
 
-def serve(private_key: Path, stdin: BinaryIO, stdout: BinaryIO) -> int:
+def serve(
+    private_key: Path,
+    stdin: BinaryIO,
+    stdout: BinaryIO,
+    *,
+    stand_by_s: float = STAND_BY_WITHIN_S,
+) -> int:
     """Open what comes on standard input; the outcome, also a failure, goes to standard output."""
-    signal.setitimer(signal.ITIMER_REAL, STAND_BY_WITHIN_S)
+    signal.setitimer(signal.ITIMER_REAL, stand_by_s)
     from waagent.protocol.envelope import MAX_BYTES, open_certificates
 
     try:

@@ -107,7 +107,8 @@ class Accounts:
         self._end_processes(account)
         if obstacle is not None:
             log.warning("The home of %s stays: %s", name, obstacle)
-        if not users.delete_user(self.system, name, with_home=obstacle is None):
+        users.delete_user(self.system, name, with_home=obstacle is None)
+        if self._find_ours(name) is not None:
             raise GuestError(
                 f"cannot delete the remote access user {name}: userdel did not; see the warning"
             )

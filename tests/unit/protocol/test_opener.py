@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,14 +18,21 @@ from tests.support.clock import ManualClock
 from tests.support.runner import Answer, ScriptedRunner, fails, missing, ok, times_out
 from waagent.cli.arguments import opening_word
 from waagent.core.clock import SystemClock
-from waagent.core.commands import ProcessRunner
+from waagent.core.commands import Begun, ProcessRunner
 from waagent.core.errors import CryptoError
 from waagent.core.system import System
-from waagent.protocol.opener import OpenerBeside, open_in_process
+from waagent.protocol.bundle import Bundle, render_bundle
+from waagent.protocol.opener import (
+    GAVE_UP,
+    STAND_BY_WITHIN_S,
+    OpenerBeside,
+    open_in_process,
+)
 from waagent.protocol.transport import make_transport_certificate
 
 PROJECT = Path(__file__).resolve().parents[3]
 COMMAND = ("waagent", "-open-certificates:/key")
+NOTHING = render_bundle(Bundle(())).decode()
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +98,48 @@ def test_process_that_is_not_needed_is_ended(system: System, sealed: tuple[bytes
     one.dismiss()
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
     assert children == ""
+
+
+class CountingRunner(ScriptedRunner):
+    """Counts what was begun, whether it was finished or not."""
+
+    begun = 0
+
+    def begin(self, argv: tuple[str, ...]) -> Begun:
+        """See ``Runner.begin``."""
+        self.begun += 1
+        return super().begin(argv)
+
+
+def test_process_that_stands_by_for_long_is_replaced_before_it_ends_by_itself(
+    tmp_path: Path,
+) -> None:
+    clock, runner = ManualClock(), CountingRunner({COMMAND: ok(NOTHING)})
+    one = OpenerBeside(System(tmp_path, runner, clock), COMMAND)
+    for seconds, begun in ((0.0, 1), (STAND_BY_WITHIN_S / 2, 1), (1.0, 2), (1.0, 2)):
+        clock.advance(seconds)
+        one.stand_by()
+        assert runner.begun == begun
+    assert one(b"") == Bundle(())
+    assert runner.begun == 2
+
+
+def test_process_that_gave_up_waiting_is_started_again(tmp_path: Path) -> None:
+    runner = CountingRunner({COMMAND: (fails(GAVE_UP), ok(NOTHING))})
+    one = OpenerBeside(System(tmp_path, runner, ManualClock()), COMMAND)
+    one.stand_by()
+    assert one(b"") == Bundle(())
+    assert runner.begun == 2
+
+
+def test_process_that_nothing_is_read_to_ends_by_itself(sealed: tuple[bytes, Path]) -> None:
+    script = (
+        "import sys; from pathlib import Path; from waagent.protocol.opener import serve;"
+        "serve(Path(sys.argv[1]), sys.stdin.buffer, sys.stdout.buffer, stand_by_s=0.1)"
+    )
+    argv = (sys.executable, "-c", script, str(sealed[1]))
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, cwd=PROJECT) as process:
+        assert process.wait(60) == GAVE_UP
 
 
 def test_failure_has_the_words_that_it_would_have_here(
