@@ -9,26 +9,32 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Callable, Optional
 
 from waagent.core.context import Context
 from waagent.core.errors import AgentError, describe
 from waagent.core.events import Op
 from waagent.core.log import Quietly
+from waagent.core.records import replace
 from waagent.extensions import running, sweep
-from waagent.extensions.codes import Interrupted
+from waagent.extensions.codes import ExtensionCode, Interrupted
 from waagent.extensions.commandlog import recording
 from waagent.extensions.execute import Executor, KeepManifest
+from waagent.extensions.failure import Failure, failure_of
 from waagent.extensions.gather import Reported, extension_status, gather, handlers_on_disk
-from waagent.extensions.home import homes_on_disk
+from waagent.extensions.home import home_of, homes_on_disk
 from waagent.extensions.launch import Launcher
+from waagent.extensions.meanwhile import SpeakingClock
 from waagent.extensions.operate import Tools
 from waagent.extensions.package import Downloads
 from waagent.extensions.plans import Action, Known, Plan, plan
 from waagent.extensions.sequence import DEADLINE_S, Dependencies, Item, skipped_because_of
+from waagent.extensions.standing import Standing, read_standings
+from waagent.extensions.unfinished import Unfinished
 from waagent.protocol.documents.extensions import ExtensionsGoalState
-from waagent.protocol.documents.handlers import RequestedState
-from waagent.protocol.documents.status import FEATURES, HandlerStatus
+from waagent.protocol.documents.handlers import Handler, RequestedState
+from waagent.protocol.documents.status import FEATURES, NOT_READY, HandlerStatus
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +57,16 @@ class Extensions:
         patience_s: float = DEADLINE_S,
     ) -> None:
         self._context = context
-        tools = Tools(context, downloads, launcher or Launcher(context, wire_address))
+        self._clock = SpeakingClock(context.system.clock)
+        self._working = replace(context, system=replace(context.system, clock=self._clock))
+        self._awaiting: set[str] = set()
+        tools = Tools(context, downloads, launcher or Launcher(self._working, wire_address))
         self._executor = Executor(tools, keep_manifest)
         self._patience_s = patience_s
         self._refusal = None if context.conf.extensions.enabled else _refusal(conf_path)
         self._done: Optional[str] = None
+        self._unfinished = Unfinished()
+        self._missing: frozenset[str] = frozenset()
         self._refused: set[str] = set()
         self._said: set[str] = set()
         self._quietly = Quietly(context.system.clock, COMPLAIN_EVERY_S)
@@ -64,30 +75,61 @@ class Extensions:
         """At the child's start: sweep left-overs, write every handler's environment anew."""
         sweep.prepare(self._context.paths)
 
-    def process(self, goal: ExtensionsGoalState) -> None:
+    @property
+    def lacks_room(self) -> bool:
+        """Whether something of the last goal state failed because a disk refused it."""
+        return self._unfinished.lacks_room
+
+    @property
+    def lacked_certificates(self) -> frozenset[str]:
+        """Thumbprints of certificates that something of the last goal state failed without."""
+        return self._unfinished.lacked_certificates
+
+    def process(
+        self,
+        goal: ExtensionsGoalState,
+        report: Callable[[], None] = lambda: None,
+        *,
+        missing: frozenset[str] = frozenset(),
+    ) -> None:
         """Carry the goal state out, once; failures become statuses and are never raised.
 
-        When we are to stop it returns early, and the next start does all of it again.
+        When we are to stop it returns early, and the next start does all of it again. While it
+        takes its time ``report`` is called now and then. Called again for the same goal state it
+        does what failed for want of room on a disk or of a certificate, and what comes after
+        that. ``missing`` are certificates that have not come.
         """
-        plans = plan(goal, Known(self._done, self._refusal))
-        if goal.id == self._done:
+        plans = self._plans(goal)
+        if not plans and goal.identity == self._done:
             return
+        self._missing = missing
+        self._unfinished.begin()
         self._executor.begin(goal.handlers)
+        self._awaiting = {handler.name for handler in goal.handlers}
         self._refused.clear()
         self._said.clear()
         try:
             # Of all handlers, not of each before its own turn: one command runs at a time, and
             # a handler that is named no more is removed without a turn.
-            running.await_commands(self._context, homes_on_disk(self._context.paths))
+            self._clock.begin(report, after_s=0.0)
+            running.await_commands(self._working, homes_on_disk(self._context.paths))
+            self._clock.begin(report)
             self._carry_out(plans, goal.id)
         except Interrupted:
             log.info("Leave goal state %s unfinished: the agent is to stop", goal.id)
             return
+        finally:
+            self._clock.end()
+            self._awaiting.clear()
         names = [handler.name for handler in goal.handlers]
         error = isolate(partial(sweep.remove_orphans, self._context.paths, names))
         if error is not None:
             log.warning("Cannot remove what the goal state does not name: %s", describe(error))
-        self._done = goal.id
+        self._done = goal.identity
+
+    def _plans(self, goal: ExtensionsGoalState) -> tuple[Plan, ...]:
+        plans = plan(goal, Known(None, self._refusal))
+        return self._unfinished.left_of(plans) if goal.identity == self._done else plans
 
     def statuses(self, goal: ExtensionsGoalState) -> tuple[HandlerStatus, ...]:
         """What is reported of every handler; one that cannot be read leaves the others alone.
@@ -96,11 +138,13 @@ class Extensions:
         """
         records: list[HandlerStatus] = []
         for each in self._reported(goal):
-            before = len(records)
-            error = isolate(partial(self._gather_into, records, each))
+            found: list[HandlerStatus] = []
+            error = isolate(partial(self._gather_into, found, each))
+            found = self._unfinished.corrected(each.handler.name, found)
+            records += found
             if error is not None:
                 self._say_once(each, f"Cannot report {each.handler.name}: {describe(error)}")
-            elif len(records) == before and each.handler.state is not RequestedState.UNINSTALL:
+            elif not found and self._should_be_here(each.handler):
                 self._say_once(
                     each,
                     f"No handler status found for {each.handler.name}."
@@ -108,18 +152,29 @@ class Extensions:
                 )
         return tuple(records)
 
+    def _should_be_here(self, handler: Handler) -> bool:
+        is_awaited = handler.name in self._awaiting
+        return handler.state is not RequestedState.UNINSTALL and not is_awaited
+
+    def standings(self, goal: ExtensionsGoalState) -> tuple[Standing, ...]:
+        """How far each item of the goal state has come, for people who ask."""
+        return read_standings(goal.handlers, self._executor.home)
+
     def _carry_out(self, plans: Sequence[Plan], goal_id: str) -> None:
-        clock = self._context.system.clock
-        dependencies = Dependencies(clock, self._context.stop, limit_s=self._patience_s)
+        dependencies = Dependencies(self._clock, self._context.stop, limit_s=self._patience_s)
         blocked: Optional[str] = None
         for each in plans:
             if each.action is Action.REFUSE:
                 self._refused.add(each.item.handler.name)
-                self._tell(partial(self._executor.refuse, each.item, each.why))
+                failure = Failure(each.why, int(ExtensionCode.ENABLE_FAILED))
+                self._tell(each.item, failure, partial(self._executor.refuse, each.item, each.why))
             elif blocked is not None:
-                self._tell(partial(self._executor.skip, each.item, blocked))
+                self._unfinished.skipped(each.item)
+                skip = partial(self._executor.skip, each.item, blocked)
+                self._tell(each.item, Failure(blocked), skip)
             else:
                 succeeded = self._execute(each, goal_id)
+                self._awaiting.discard(each.item.handler.name)
                 if each.others_wait:
                     blocked = self._find_obstacle(each.item, dependencies, succeeded=succeeded)
 
@@ -127,12 +182,17 @@ class Extensions:
         """Whether the item succeeded; if not, that is stored and sent."""
         item = each.item
         verbose = self._context.conf.logs.verbose
-        log_file = self._executor.home(item.handler).command_log(item.extension)
-        is_named = each.action is not Action.REJECT  # one that is rejected may have no name
-        with recording(log_file if is_named else None, item.name, verbose=verbose):
+        log_file: Optional[Path] = None
+        if each.action is not Action.REJECT:  # one that is rejected may have no name
+            log_file = home_of(
+                self._context.paths, item.handler.name, item.handler.version
+            ).command_log(item.extension)
+        with recording(log_file, item.name, verbose=verbose):
             error = isolate(partial(self._executor.execute, each, goal_id))
             if error is not None:
-                self._tell(partial(self._executor.report_failure, item, error))
+                self._unfinished.failed(item, error, self._missing)
+                failure = failure_of(error, None, item.name)
+                self._tell(item, failure, partial(self._executor.report_failure, item, error))
         return error is None
 
     def _find_obstacle(
@@ -143,15 +203,7 @@ class Extensions:
             return None
         obstacle: Optional[str] = skipped_because_of(item)
         if succeeded:
-            obstacle = dependencies.await_success(
-                item,
-                lambda: extension_status(
-                    item.handler,
-                    item.settings,
-                    self._executor.home(item.handler),
-                    self._context.system.clock,
-                ),
-            )
+            obstacle = self._await_success(item, dependencies)
         if obstacle is not None:
             log.warning(
                 "Dependent extension %s failed or timed out, will skip processing the rest of the"
@@ -160,6 +212,14 @@ class Extensions:
             )
             self._executor.voice(item).complain(Op.EXTENSION_PROCESSING, obstacle)
         return obstacle
+
+    def _await_success(self, item: Item, dependencies: Dependencies) -> Optional[str]:
+        home, clock = self._executor.home(item.handler), self._context.system.clock
+        what = f"wait for extension {item.name}, level {item.key}, which others depend on"
+        with self._context.doing(what, limit_s=dependencies.left_s):
+            return dependencies.await_success(
+                item, lambda: extension_status(item.handler, item.settings, home, clock)
+            )
 
     def _reported(self, goal: ExtensionsGoalState) -> Sequence[Reported]:
         if any(name not in FEATURES for name in goal.required_features):
@@ -187,12 +247,18 @@ class Extensions:
                     quiet=True,
                 )
 
-        records += gather(each, self._context.system.clock, complain)
+        found = gather(each, self._context.system.clock, complain)
+        if each.handler.name in self._awaiting:
+            found = tuple(_without_verdict(record) for record in found)
+        records += found
 
-    def _tell(self, do: Callable[[], None]) -> None:
+    def _tell(self, item: Item, failure: Failure, do: Callable[[], None]) -> None:
+        """What cannot be stored is kept in memory: somebody has to hear of a disk that is full."""
         error = isolate(do)
         if error is not None:
             log.error("Cannot store a status: %s", describe(error))
+            version = self._executor.home(item.handler).version
+            self._unfinished.untold(item, version, failure, error)
 
     def _say_once(self, each: Reported, message: str) -> None:
         """Once for each goal state."""
@@ -207,6 +273,13 @@ class Extensions:
                 version=each.handler.version,
                 quiet=True,
             )
+
+
+def _without_verdict(record: HandlerStatus) -> HandlerStatus:
+    """What an earlier goal state came to is not how this one ends, which may be the same."""
+    if record.status != NOT_READY or record.code == 0:
+        return record
+    return replace(record, code=0, message="The goal state is being carried out")
 
 
 def isolate(do: Callable[[], None]) -> Optional[Exception]:

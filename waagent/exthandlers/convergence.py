@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable
 
 from waagent.core import files
+from waagent.core.errors import describe
 from waagent.core.events import Events, Op
 from waagent.core.paths import Paths
 from waagent.protocol.documents.status import HandlerStatus
@@ -23,11 +25,8 @@ class Convergence:
         self._events = events
         self._summary: tuple[tuple[str, str], ...] = ()
         self._is_converged = True
-
-    @property
-    def is_initial(self) -> bool:
-        """Whether the first goal state of this machine has not converged yet."""
-        return not self._paths.initial_goal_state.exists()
+        self._is_marked = os.path.lexists(paths.initial_goal_state)
+        self.is_initial = not self._is_marked  # the first goal state has not converged yet
 
     def begin(self) -> None:
         """A new goal state is about to be processed."""
@@ -61,12 +60,16 @@ class Convergence:
             self._end_initial()
 
     def _end_initial(self) -> None:
-        if not self.is_initial:
+        """Told to later processes by a file; one that cannot be written stops nothing."""
+        is_first, self.is_initial = self.is_initial, False
+        if self._is_marked:
             return
         try:
             files.write(self._paths.initial_goal_state, f"{list(self._summary)}")
-        except OSError as error:  # tried again with the next report: a full disk stops nothing
-            log.warning("Cannot write %s: %s", self._paths.initial_goal_state, error)
+            self._is_marked = True
+        except OSError as error:  # tried again with the next report
+            if is_first:
+                log.warning("Cannot write %s: %s", self._paths.initial_goal_state, describe(error))
 
 
 def _name_and_status(handler: HandlerStatus) -> tuple[str, str]:

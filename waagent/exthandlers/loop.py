@@ -6,7 +6,8 @@ Source: spec EXT 1.2 to 1.4, 2.2; WIRE 3.8.
 from __future__ import annotations
 
 import logging
-from typing import Optional
+from functools import partial
+from typing import Callable
 
 from waagent.core.context import Context
 from waagent.core.errors import AgentError, describe
@@ -14,16 +15,16 @@ from waagent.core.events import Op
 from waagent.core.records import dataclass
 from waagent.extensions.reconcile import Extensions
 from waagent.exthandlers.convergence import Convergence
+from waagent.exthandlers.keeper import Keeper
+from waagent.exthandlers.processing import Processing
 from waagent.exthandlers.report import Report
-from waagent.protocol.documents.extensions import ExtensionsGoalState, GoalStateSource
-from waagent.protocol.documents.status import FEATURES, GoalStateStatus
+from waagent.protocol.documents.extensions import GoalStateSource
 from waagent.protocol.store import Snapshot, Store
 from waagent.remoteaccess.users import RemoteUsers
 
 log = logging.getLogger(__name__)
 
 DISABLED_PERIOD_S = 300.0
-UNSUPPORTED_FEATURE = 2001
 LOUD_FAILURES = 3
 QUIET_S = 6 * 3600.0
 REFRESH_TRIES = 3
@@ -38,6 +39,7 @@ class Parts:
     report: Report
     convergence: Convergence
     remote_users: RemoteUsers
+    keeper: Keeper
 
 
 class Loop:
@@ -46,25 +48,30 @@ class Loop:
     def __init__(self, context: Context, parts: Parts) -> None:
         self._context = context
         self._parts = parts
-        self._processed_id: Optional[str] = None
-        self._outcome: Optional[GoalStateStatus] = None
+        self._processing = Processing(context, parts.extensions)
         self._failures = 0
         self._quiet_until = 0.0
         self.failures_since_heartbeat = 0
 
-    def await_first_goal_state(self) -> bool:
-        """Try until there is a goal state; ``False`` when told to stop before."""
+    def await_first_goal_state(self, is_abandoned: Callable[[], bool] = lambda: False) -> bool:
+        """Try until there is a goal state; ``False`` when told to stop before, or abandoned."""
         text = "Initializing the goal state..."
         log.info("%s", text)
         self._context.events.add(Op.GOAL_STATE, text)
         while not self._try_refresh():
             period_s = self._context.conf.extensions.goal_state_period_s
-            if self._context.system.clock.wait(self._context.stop, period_s):
+            self._parts.keeper.rest(period_s)
+            if self._context.system.clock.wait(self._context.stop, period_s) or is_abandoned():
                 return False
         log.info("Goal state initialization completed.")
         return True
 
     def turn(self) -> None:
+        """Do one turn, and say when the next comes."""
+        self._do_turn()
+        self._parts.keeper.rest(self.period_s())
+
+    def _do_turn(self) -> None:
         """Refresh, process what is new, report; a failed refresh still reports.
 
         Just-in-time users come before extensions: they may be wanted to see why one of those hangs.
@@ -72,19 +79,26 @@ class Loop:
         is_refreshed = self._try_refresh()
         self._parts.remote_users.apply(self._parts.store.current().remote_access)
         if is_refreshed:
-            goal = self._parts.store.current().extensions
-            is_new = goal.id != self._processed_id and not goal.is_outdated
-            if is_new:
-                self._parts.convergence.begin()
-                outcome = self._process(goal)
-                if self._context.stop.is_set():
-                    return  # perhaps half done: the next start does and reports all of it
-                self._outcome, self._processed_id = outcome, goal.id
-            self._report()
-            if is_new:
-                self._parts.store.archive()
+            self._carry_out(self._parts.store.current())
         else:
             self._report()
+
+    def _carry_out(self, snapshot: Snapshot) -> None:
+        """Do what is new or can be done by now, and report it."""
+        processing, goal = self._processing, snapshot.extensions
+        processing.await_cloud_init()
+        is_new = processing.is_new(goal)
+        if is_new or processing.can_go_on(snapshot):
+            if is_new:
+                self._parts.convergence.begin()
+            with self._context.doing(f"carry out goal state {goal.id}"):
+                processing.carry_out(snapshot, partial(self._report, is_meanwhile=True))
+            if self._context.stop.is_set():
+                return  # perhaps half done: the next start does and reports all of it
+            self._parts.keeper.processed(processing.outcome)
+        self._report()
+        if is_new:
+            self._parts.store.archive()
 
     def period_s(self) -> float:
         """How long to wait until the next turn."""
@@ -95,9 +109,9 @@ class Loop:
             return extensions.initial_goal_state_period_s
         return extensions.goal_state_period_s
 
-    def _report(self) -> None:
+    def _report(self, *, is_meanwhile: bool = False) -> None:
         try:
-            self._parts.report.upload(self._outcome)
+            self._parts.report.upload(self._processing.outcome, is_meanwhile=is_meanwhile)
         except (AgentError, OSError) as error:
             self._context.events.add(Op.REPORT_STATUS, describe(error), success=False)
 
@@ -113,24 +127,34 @@ class Loop:
                 ):
                     break
                 snapshot = self._parts.store.refresh(force=True)
+            else:
+                if self._awaits_certificates(snapshot):
+                    log.warning("Go on with %s all the same", snapshot.extensions.id)
         except (AgentError, OSError) as error:
             self._complain(error)
             return False
-        if self._awaits_certificates(snapshot):
-            log.warning(
-                "Not all certificates that %s names came with it; going on without them",
-                snapshot.extensions.id,
-            )
         self._tell_of_recovery(snapshot)
         return True
 
     def _awaits_certificates(self, snapshot: Snapshot) -> bool:
+        """Whether a new fast-track goal state came without a certificate that it needs; told."""
         extensions = snapshot.extensions
         is_fast = extensions.source is GoalStateSource.FAST_TRACK
-        is_new = extensions.id != self._processed_id
-        return is_fast and is_new and snapshot.lacks_certificates
+        if not is_fast or not self._processing.is_new(extensions):
+            return False
+        missing = next(snapshot.missing_certificates(), None)
+        if missing is None:
+            return False
+        text = (
+            "The extensions goal state is out of sync with the tenant cert. Certificate"
+            f" {missing.thumbprint}, needed by {missing.needed_by}, is missing."
+        )
+        log.warning("%s", text)
+        self._context.events.add(Op.GOAL_STATE, text, success=False, quiet=True)
+        return True
 
     def _tell_of_recovery(self, snapshot: Snapshot) -> None:
+        self._parts.keeper.fetched(snapshot)
         if self._failures:
             certificates = ", ".join(each.as_python() for each in snapshot.certificates)
             text = (
@@ -143,6 +167,7 @@ class Loop:
 
     def _complain(self, error: Exception) -> None:
         """The first three failures in full, then one in six hours (EXT 1.3)."""
+        self._parts.keeper.fetch_failed(error)
         self._failures += 1
         self.failures_since_heartbeat += 1
         now = self._context.system.clock.monotonic()
@@ -155,47 +180,3 @@ class Loop:
             text = f"Error fetching the goal state: {describe(error)}"
         log.error("%s", text)
         self._context.events.add(Op.FETCH_GOAL_STATE, text, success=False, quiet=True)
-
-    def _process(self, goal: ExtensionsGoalState) -> Optional[GoalStateStatus]:
-        """Carry the goal state out and say how that went as a whole (EXT 2.2).
-
-        A goal state on hold leaves the outcome of the one before.
-        """
-        clock, events = self._context.system.clock, self._context.events
-        if goal.on_hold and self._context.conf.extensions.obeys_on_hold:
-            text = "Extension handling is on hold"
-            log.info("%s", text)
-            events.add(Op.EXTENSION_PROCESSING, text)
-            return self._outcome
-        text = (
-            f"ProcessExtensionsGoalState started [{goal.id} channel: {goal.channel.value}"
-            f" source: {goal.source.value} activity: {goal.activity_id}"
-            f" correlation {goal.correlation_id} created: {goal.created_on}]"
-        )
-        log.info("%s", text)
-        events.add(Op.EXTENSION_PROCESSING, text)
-        start = clock.monotonic()
-        unsupported = [name for name in goal.required_features if name not in FEATURES]
-        if unsupported:
-            text = f"Failing GS {goal.id} as Unsupported features found: {', '.join(unsupported)}"
-            events.add(Op.GOAL_STATE_UNSUPPORTED_FEATURES, text, success=False)
-            outcome = self._outcome_of(goal, text, code=UNSUPPORTED_FEATURE)
-        else:
-            self._parts.extensions.process(goal)
-            outcome = self._outcome_of(goal, "GoalState executed successfully")
-        took_ms = int((clock.monotonic() - start) * 1000)
-        text = f"ProcessExtensionsGoalState completed [{goal.id} {took_ms} ms]"
-        log.info("%s", text)
-        events.add(Op.EXTENSION_PROCESSING, text, duration_ms=took_ms)
-        return outcome
-
-    def _outcome_of(
-        self, goal: ExtensionsGoalState, message: str, *, code: int = 0
-    ) -> GoalStateStatus:
-        return GoalStateStatus(
-            message=message,
-            processed=self._context.system.clock.now(),
-            sequence=goal.svd_seq_no,
-            status="Failed" if code else "Success",
-            code=code,
-        )

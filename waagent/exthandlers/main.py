@@ -9,6 +9,7 @@ import contextlib
 import logging
 import sys
 import threading
+from functools import partial
 from typing import Optional
 
 from waagent.core import files, signals
@@ -23,6 +24,7 @@ from waagent.environment.thread import make_environment
 from waagent.extensions.reconcile import Extensions
 from waagent.exthandlers import orphans
 from waagent.exthandlers.convergence import Convergence
+from waagent.exthandlers.keeper import Keeper
 from waagent.exthandlers.loop import Loop, Parts
 from waagent.exthandlers.report import Report, Sources
 from waagent.guest import stats
@@ -53,6 +55,7 @@ class ExtHandlers:
     monitor: Monitor
     workers: Workers
     heartbeat: AgentHeartbeat
+    keeper: Keeper
     checks_parent: bool
 
     def run(self) -> None:
@@ -62,8 +65,7 @@ class ExtHandlers:
         log.info("Goal State Period: %d sec.", self.context.conf.extensions.goal_state_period_s)
         try:
             while not stop.is_set():
-                if self.checks_parent and orphans.is_orphan(self.context.paths.pid_file):
-                    log.info("Agent %s is an orphan -- exiting", orphans.NAME)
+                if _is_orphan(self.context, checks_parent=self.checks_parent):
                     return
                 self.workers.revive()
                 self.loop.turn()
@@ -73,6 +75,7 @@ class ExtHandlers:
         finally:
             self.workers.stop(STOP_WITHIN_S)
             self.monitor.finish()
+        self.keeper.end_if_told()
 
 
 def run(
@@ -137,19 +140,24 @@ def assemble(
         keep_manifest=session.store.save_manifest,
     )
     convergence = Convergence(context.paths, context.events)
-    report = Report(
-        context, Sources(session.store, extensions, session.uploader, release), convergence
-    )
+    keeper = Keeper(context, extensions.standings)
+    keeper.begin()
+    sources = Sources(session.store, extensions, session.uploader, release, keeper)
+    report = Report(context, sources, convergence)
     remote_users = RemoteUsers(
         context,
         open_passwords or open_passwords_in_process(context.paths.transport_private),
         is_supported=profile.jit_users,
     )
-    loop = Loop(context, Parts(session.store, extensions, report, convergence, remote_users))
-    if not loop.await_first_goal_state():
+    loop = Loop(
+        context, Parts(session.store, extensions, report, convergence, remote_users, keeper)
+    )
+    if not loop.await_first_goal_state(partial(_is_orphan, context, checks_parent=checks_parent)):
+        keeper.end_if_told()
         return None
     _complete_telemetry(context, session)
-    orphans.claim(context.system, context.paths.pid_file, context.stop)
+    with context.doing("wait for older ext-handlers to end", limit_s=orphans.PATIENCE_S):
+        orphans.claim(context.system, context.paths.pid_file, context.stop)
     _tell_of_a_crash(context)
     _tell_of_the_configuration(context)
     _close_secrets(context)
@@ -166,7 +174,15 @@ def assemble(
     )
     environment = make_environment(context, profile)
     workers = Workers((*monitor.workers, environment), context.system.clock)
-    return ExtHandlers(context, loop, monitor, workers, heartbeat, checks_parent)
+    return ExtHandlers(context, loop, monitor, workers, heartbeat, keeper, checks_parent)
+
+
+def _is_orphan(context: Context, *, checks_parent: bool) -> bool:
+    """Whether our daemon is gone: another one has a child of its own."""
+    if not checks_parent or not orphans.is_orphan(context.paths.pid_file):
+        return False
+    log.info("Agent %s is an orphan -- exiting", orphans.NAME)
+    return True
 
 
 def _banner(context: Context, release: Release) -> None:

@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 ASK_AGAIN_S = 6 * 3600.0
 DO_WITHOUT_AFTER_S = 300.0
 DO_WITHOUT_PAUSE_S = 60.0
+NO_VERSION = "0.0.0.0"
 LARGEST_RECORD = 64 * 1024
 
 
@@ -198,8 +199,8 @@ class FastTrack:
         try:
             settings = parse_vm_settings(response.body).with_etag(etag)
         except DocumentError as error:
-            version = str(error.facts.get("host_plugin_version") or "unknown")
-            if version != "unknown" and Version(version) < MIN_PLUGIN_VERSION:
+            version = str(error.facts.get("host_plugin_version") or NO_VERSION)
+            if NO_VERSION != version and Version(version) < MIN_PLUGIN_VERSION:
                 self._give_up(version)  # what such an old host says is not used anyway
                 return None
             raise UnreadableSettings(

@@ -251,7 +251,8 @@ def test_one_broken_handler_leaves_the_others_alone(world: World) -> None:
     world.home("1.0.0", "B.Other").stored_status.write_text("{ half of it")
     world.home("1.0.0", "C.Lost").stored_status.write_text('{"status": "Ready", "code": 3}')
     records = world.extensions.statuses(goal(*handlers))
-    assert [(r.name, r.status, r.code) for r in records] == [("C.Lost", "Ready", 3)]
+    said = [(r.name, r.status, r.code) for r in records]
+    assert said == [(NAME, "NotReady", -1), ("C.Lost", "Ready", 3)], "its folder holds no status"
 
 
 def test_goal_state_of_unknown_features_is_answered_with_what_is_on_the_disk(

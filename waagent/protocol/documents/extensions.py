@@ -105,6 +105,11 @@ class ExtensionsGoalState:
         """The same under the ETag that came with it."""
         return replace(self, id=f"etag_{etag}")
 
+    @property
+    def identity(self) -> str:
+        """What tells it from any other: of ``id`` alone we have only the host's word."""
+        return f"{self.id} of {self.created_on}"
+
     def with_incarnation(self, incarnation: str) -> ExtensionsGoalState:
         """The same under the goal state's incarnation, which is also what is reported back."""
         return replace(self, id=f"incarnation_{incarnation}", svd_seq_no=incarnation)
