@@ -179,3 +179,53 @@ def test_large_status_of_a_page_blob_is_written_in_pieces(tmp_path: Path) -> Non
         text = json.dumps(agent.status) + " " * (4 * 1024 * 1024)
         assert agent.session.uploader.put(blob, text.encode())
         assert through_host(agent, since) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (BLOCK_BLOB, "[HttpError] HostGAPlugin: Put BlockBlob failed: [HTTP Failed] [505: "),
+        (PAGE_BLOB, "[HttpError] HostGAPlugin: Failed PageBlob clean-up: [HTTP Failed] [505: "),
+    ],
+)
+def test_upload_that_the_host_refuses_is_told_in_the_recorded_words(
+    plain_fabric: Fabric, tmp_path: Path, kind: str, words: str
+) -> None:
+    plain_fabric.platform.change(blob_type=kind)
+    agent = RootedAgent(tmp_path, plain_fabric).start()
+    plain_fabric.fault("hgap.status", STRANGE)
+    agent.new_status()
+    (said,) = agent.events(Op.REPORT_STATUS)
+    assert said["Message"].startswith(f"Falling back to direct upload: {words}")
+
+
+PAGE = 512
+PIECE = 4 * 1024 * 1024
+SIZES = (8 * PAGE - 1, 8 * PAGE, 8 * PAGE + 1, PIECE - 1, PIECE, PIECE + 1, PIECE + PAGE + 1)
+
+
+@pytest.mark.parametrize("kind", [BLOCK_BLOB, PAGE_BLOB])
+@pytest.mark.parametrize("way", ["host", "direct"])
+def test_blob_in_storage_is_the_document_to_the_byte(
+    plain_fabric: Fabric, tmp_path: Path, kind: str, way: str
+) -> None:
+    plain_fabric.platform.change(blob_type=kind)
+    agent = RootedAgent(tmp_path, plain_fabric).start()
+    agent.turn()
+    where = agent.session.store.current().extensions.status_blob
+    assert where is not None
+    if way == "direct":
+        plain_fabric.fault("hgap.status", "NOT_FOUND")
+    status = json.dumps(agent.status).encode()
+    for size in (len(status), *SIZES):
+        document = status.ljust(size)
+        assert len(document) == size
+        since = agent.now
+        assert agent.session.uploader.put(where, document)
+        (blob,) = plain_fabric.world.blobs.values()
+        padding = {BLOCK_BLOB: b"", PAGE_BLOB: b" " if way == "host" else b"\0"}[kind]
+        whole = document + padding * (-len(document) % PAGE)
+        assert blob.content == whole, f"{size} bytes"
+        pieces = 1 if kind == BLOCK_BLOB else 1 + -(-len(whole) // PIECE)
+        asked = through_host(agent, since) if way == "host" else direct(agent, since)
+        assert asked == pieces, f"{size} bytes"

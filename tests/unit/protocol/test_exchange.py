@@ -220,3 +220,31 @@ def test_only_an_answer_that_was_taken_as_it_came_is_a_sample(
 def test_bad_gateway_that_is_final_is_not_the_fault_of_the_host() -> None:
     assert find_sample(Peer(answers(502)).fail(again=frozenset())) is True
     assert find_sample(Peer(no_answer(URL)).fail()) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "is_proxied"),
+    [
+        ("https://acct.blob.core.windows.net/x", True),
+        ("http://168.63.129.16/manifest.xml", False),
+        ("http://168.63.129.16:32526/x", False),
+        ("http://169.254.169.254/x", False),
+        ("http://10.0.0.9/x", False),
+    ],
+)
+def test_proxy_is_for_storage_and_never_for_the_platform_whoever_names_it(
+    url: str, is_proxied: bool
+) -> None:
+    transport = ScriptedTransport({("GET", url): answers()})
+    one = Exchange(transport, ManualClock(), endpoint="10.0.0.9")
+    one.send(Request("GET", url, via_proxy=True))
+    assert [sent.via_proxy for sent in transport.sent] == [is_proxied]
+
+
+def test_one_attempt_is_an_answer_of_any_status_and_silence_is_counted() -> None:
+    peer = Peer([answers(503), no_answer(URL)])
+    assert peer.exchange.send_once(Request("GET", URL)).status == 503
+    with pytest.raises(Unreachable):
+        peer.exchange.send_once(Request("GET", URL))
+    assert peer.clock.waits == []
+    assert peer.exchange.io_errors.take()["protocol"] == 1

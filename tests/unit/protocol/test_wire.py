@@ -105,3 +105,27 @@ def test_waiting_for_a_role_instance_ends_when_told_to_stop(tmp_path: Path) -> N
 def test_certificate_of_several_lines_becomes_one() -> None:
     pem = "Bag Attributes: ----\n-----BEGIN CERTIFICATE-----\nAA\nBB==\n-----END CERTIFICATE-----"
     assert one_line_certificate(pem) == "AABB=="
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (
+            answers(404, b"why"),
+            f"[ProtocolError] [Wireserver Failed] URI {DOCUMENT}  [HTTP Failed] Status Code 404 b",
+        ),
+        (
+            answers(400, b"InvalidContainerConfiguration"),
+            "[InvalidContainerError] [HTTP Failed] [400: OK] b'InvalidContainerConfiguration'",
+        ),
+        (answers(500), "[HttpError] [HTTP Retry] GET "),
+    ],
+    ids=["final", "container", "exhausted"],
+)
+def test_fault_is_told_in_the_words_that_tools_know(
+    tmp_path: Path, reply: Reply, words: str
+) -> None:
+    world = World(tmp_path, {("GET", DOCUMENT): reply})
+    with pytest.raises(ProtocolFault) as caught:
+        world.session.wire.fetch_document(DOCUMENT)
+    assert caught.value.message.startswith(f"[Wireserver Exception] {words}")
