@@ -34,13 +34,14 @@ def name_beside(name: str) -> str:
 
 @contextlib.contextmanager
 def replacing(
-    path: Path, *, mode: int = PUBLIC, owner: Optional[Owner] = None
+    path: Path, *, mode: int = PUBLIC, owner: Optional[Owner] = None, lasting: bool = True
 ) -> Iterator[IO[bytes]]:
     """A stream to a file beside ``path`` that takes its place when the block ends without error.
 
     The file has its mode and owner from the start, and the SELinux label of the one it replaces;
     on an error nothing is left and ``path`` is as it was. A link of that name is replaced and
-    never followed: others may have planted it. ``System.path`` is what follows links.
+    never followed: others may have planted it. ``System.path`` is what follows links. What is not
+    ``lasting`` is whole for whoever reads it, and may be gone or empty after a loss of power.
     """
     beside = path.with_name(name_beside(path.name))
     try:
@@ -56,14 +57,16 @@ def replacing(
             _copy_attributes(path, stream.fileno(), (LABEL,))
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
+            if lasting:
+                os.fsync(stream.fileno())
         beside.replace(path)
     except BaseException as error:
         with contextlib.suppress(OSError):
             beside.unlink()
         _name(error, path)
         raise
-    _sync_folder(path.parent)
+    if lasting:
+        _sync_folder(path.parent)
 
 
 def write(
@@ -72,11 +75,24 @@ def write(
     *,
     mode: int = PUBLIC,
     owner: Optional[Owner] = None,
+    lasting: bool = True,
 ) -> None:
-    """Write the whole file atomically; text is UTF-8."""
+    """Write the whole file atomically; text is UTF-8. See ``replacing``."""
     data = content.encode("utf-8") if isinstance(content, str) else content
-    with replacing(path, mode=mode, owner=owner) as stream:
+    with replacing(path, mode=mode, owner=owner, lasting=lasting) as stream:
         stream.write(data)
+
+
+def ensure_content(path: Path, content: Union[bytes, str], *, mode: int = PUBLIC) -> bool:
+    """Have a plain file of ours hold just that; whether it had to be written.
+
+    To write waits for the disk, some ten milliseconds each time.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    if _holds(path, data, mode):
+        return False
+    write(path, data, mode=mode)
+    return True
 
 
 def rewrite(path: Path, content: Union[bytes, str]) -> None:
@@ -139,6 +155,17 @@ def read(path: Path, *, limit: int = MAX_READ) -> bytes:
 def open_plain(path: Path) -> IO[bytes]:
     """Open a file to read it, and nothing that could make us wait; raises as ``read`` does."""
     return os.fdopen(_open_plain(path), "rb")
+
+
+def _holds(path: Path, data: bytes, mode: int) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    with os.fdopen(descriptor, "rb") as stream:
+        state = os.fstat(descriptor)
+        is_ours = state.st_mode == stat.S_IFREG | mode and state.st_uid == os.geteuid()
+        return is_ours and state.st_size == len(data) and stream.read(len(data) + 1) == data
 
 
 def _open_plain(path: Path) -> int:

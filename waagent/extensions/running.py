@@ -56,7 +56,8 @@ def note(system: System, home: HandlerHome, *, pid: int, operation: str, limit_s
     until = int(system.clock.monotonic() + limit_s)
     record = {"pid": pid, "began": began, "boot": boot, "operation": operation, "until": until}
     try:
-        files.write(home.command, json.dumps(record), mode=files.SECRET)
+        # A record of an earlier boot is worth nothing, so it need not outlive one.
+        files.write(home.command, json.dumps(record), mode=files.SECRET, lasting=False)
     except OSError as error:
         log.warning("Cannot note the %s command of %s: %s", operation, home.full_name, error)
 

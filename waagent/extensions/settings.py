@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Optional
 
 from waagent.core import files
@@ -23,10 +24,15 @@ def render_settings(settings: Settings) -> bytes:
 
 
 def write_settings(home: HandlerHome, handler: Handler, settings: Optional[Settings]) -> None:
-    """Write the settings file, empty without settings; 0600, as it may hold secrets."""
+    """Write the settings file, empty without settings; 0600, as it may hold secrets.
+
+    It is the newest then, by which some extensions choose, also when it was there before.
+    """
     files.ensure_directory(home.config, mode=0o700)
     content = b"" if settings is None else render_settings(settings)
-    files.write(home.settings(prefix_of(handler, settings)), content, mode=files.SECRET)
+    path = home.settings(prefix_of(handler, settings))
+    if not files.ensure_content(path, content, mode=files.SECRET):
+        os.utime(path)
 
 
 def render_environment(home: HandlerHome) -> bytes:
@@ -55,4 +61,4 @@ def ensure_environment(home: HandlerHome) -> None:
     files.ensure_directory(home.config, mode=0o700)
     files.ensure_directory(home.log_folder)
     files.ensure_directory(home.events, mode=0o700)
-    files.write(home.environment, render_environment(home))
+    files.ensure_content(home.environment, render_environment(home))

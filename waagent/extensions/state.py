@@ -107,7 +107,7 @@ def change(home: HandlerHome, what: Change, before: Optional[HandlerState] = Non
             f" remove {home.folder} to have it installed again"
         )
     files.ensure_directory(home.config, mode=0o700)
-    files.write(home.state, after.value)
+    files.ensure_content(home.state, after.value)
     return after
 
 
@@ -119,7 +119,8 @@ def is_extension_enabled(home: HandlerHome, extension: str) -> bool:
 def write_extension_state(home: HandlerHome, extension: str, *, enabled: bool) -> None:
     """Note that an extension of a multi-config handler was enabled, or disabled."""
     files.ensure_directory(home.config, mode=0o700)
-    files.write(home.extension_state(extension), ENABLED_WORD if enabled else DISABLED_WORD)
+    word = ENABLED_WORD if enabled else DISABLED_WORD
+    files.ensure_content(home.extension_state(extension), word)
 
 
 def has_enabled_extension(home: HandlerHome) -> bool:

@@ -56,7 +56,7 @@ def write_stored_status(home: HandlerHome, stored: StoredStatus, *, is_multi_con
         "extension_status": None,
     }
     files.ensure_directory(home.config, mode=0o700)
-    files.write(home.stored_status, json.dumps(document))
+    files.ensure_content(home.stored_status, json.dumps(document))
 
 
 def read_stored_status(home: HandlerHome) -> Optional[StoredStatus]:

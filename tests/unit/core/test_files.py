@@ -303,3 +303,50 @@ def test_remove_says_whether_there_was_anything(target: Path) -> None:
     assert target.exists()
     assert files.remove(target)
     assert not files.remove(target)
+
+
+def test_content_that_is_there_is_not_written_again(tmp_path: Path) -> None:
+    """Each write waits for the disk; the file stays the one that it was."""
+    path = tmp_path / "state"
+    assert files.ensure_content(path, "Enabled", mode=0o600)
+    before = path.stat()
+    assert not files.ensure_content(path, b"Enabled", mode=0o600)
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize(
+    "was", ["", "Enable", "Enabled\n", "Enabler", "link", "folder link", "pipe"]
+)
+def test_content_is_written_where_anything_else_is(tmp_path: Path, was: str) -> None:
+    """A crash may leave a file empty; somebody may have put a link there, or a pipe."""
+    path, elsewhere = tmp_path / "state", tmp_path / "elsewhere"
+    elsewhere.write_text("Enabled")
+    if was == "pipe":
+        os.mkfifo(path)
+    elif "link" in was:
+        path.symlink_to(tmp_path if "folder" in was else elsewhere)
+    else:
+        path.write_text(was)
+    assert files.ensure_content(path, "Enabled")
+    assert (path.is_symlink(), path.read_text(), mode(path)) == (False, "Enabled", 0o644)
+    assert elsewhere.read_text() == "Enabled"
+
+
+def test_content_with_another_mode_is_written_anew(tmp_path: Path) -> None:
+    """What an older agent left readable for all is so no longer."""
+    path = tmp_path / "0.settings"
+    path.write_text("secret")
+    path.chmod(0o644)
+    assert files.ensure_content(path, "secret", mode=files.SECRET)
+    assert mode(path) == 0o600
+
+
+def test_file_that_need_not_last_is_whole_all_the_same(tmp_path: Path) -> None:
+    """Only the disk is not waited for."""
+    path = tmp_path / "note"
+    with pytest.raises(Interrupted), files.replacing(path, lasting=False) as stream:
+        stream.write(b"half")
+        raise Interrupted
+    assert names(tmp_path) == []
+    files.write(path, "whole", mode=files.SECRET, lasting=False)
+    assert (path.read_text(), mode(path), names(tmp_path)) == ("whole", 0o600, ["note"])
