@@ -117,7 +117,7 @@ class Keeper:
         self._write()
 
     def end_if_told(self) -> None:
-        """The process ends in good order; of one that has lost its daemon another keeps the file."""
+        """The process ends in good order. Where the daemon is lost, the file is another's."""
         if not self._context.stop.is_set():
             return
         self._agent = replace(self._agent, ended=self._now())

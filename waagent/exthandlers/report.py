@@ -13,6 +13,7 @@ from waagent.core.records import dataclass, replace
 from waagent.core.sockets import kernel_hostname
 from waagent.extensions.reconcile import Extensions
 from waagent.exthandlers.convergence import Convergence
+from waagent.exthandlers.keeper import Keeper
 from waagent.guest.release import Release
 from waagent.protocol.documents.extensions import ExtensionsGoalState, StatusBlob
 from waagent.protocol.documents.status import (
@@ -42,6 +43,7 @@ class Sources:
     extensions: Extensions
     uploader: StatusUploader
     release: Release
+    keeper: Keeper
 
 
 class Report:
@@ -54,21 +56,30 @@ class Report:
         self._failing_since: Optional[float] = None
         self._kept: Optional[VmStatus] = None
 
-    def upload(self, outcome: Optional[GoalStateStatus]) -> None:
-        """Build and upload the status; failures are counted and told, never raised."""
+    def upload(self, outcome: Optional[GoalStateStatus], *, is_meanwhile: bool = False) -> None:
+        """Build and upload the status; failures are counted and told, never raised.
+
+        ``is_meanwhile``: a goal state is being carried out, so nothing has come to its end.
+        """
         goal = self._sources.store.current().extensions
+        if is_meanwhile and goal.status_blob is None:
+            return  # it would be fetched anew in the middle of it
         status = self._build(goal, outcome)
+        self._sources.keeper.reported(status.handlers)
         body = render_status(status)
         try:
-            self._sources.uploader.put(self._blob(goal), body)
+            uploader = self._sources.uploader
+            if uploader.put(self._blob(goal), body):
+                self._sources.keeper.uploaded(uploader.last_way, len(body))
             self._failing_since = None
         except UploadUriMissing as error:
             log.debug("%s", describe(error))
-            self._count_failure()
+            self._count_failure(error)
         except AgentError as error:
             self._context.events.add(Op.EXTENSION_PROCESSING, error.for_fabric(), success=False)
-            self._count_failure()
-        self._convergence.update(status.handlers)
+            self._count_failure(error)
+        if not is_meanwhile:
+            self._convergence.update(status.handlers)
         self._keep(status, body)
         if goal.is_outdated:
             self._sources.store.forget_fast_track()
@@ -99,7 +110,8 @@ class Report:
             raise UploadUriMissing("Status upload uri is missing")
         return blob
 
-    def _count_failure(self) -> None:
+    def _count_failure(self, error: AgentError) -> None:
+        self._sources.keeper.upload_failed(error)
         now = self._context.system.clock.monotonic()
         if self._failing_since is None:
             self._failing_since = now
