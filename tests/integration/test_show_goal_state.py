@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -222,14 +223,18 @@ def child(fabric: Fabric, tmp_path: Path) -> Iterator[tuple[RootedAgent, subproc
             SystemClock().wait(None, 0.05)
         yield machine, process
     finally:
-        for one in psutil.Process(process.pid).children(recursive=True) if _lives(process) else ():
+        if process.poll() is None:
+            kill_with_commands(process)
+
+
+def kill_with_commands(process: subprocess.Popen[bytes]) -> None:
+    """Kill the child, and what it had started: that would go on."""
+    commands = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    for one in commands:
+        with contextlib.suppress(psutil.NoSuchProcess):
             one.kill()
-        process.kill()
-        process.wait()
-
-
-def _lives(process: subprocess.Popen[bytes]) -> bool:
-    return process.poll() is None
 
 
 def test_command_that_runs_is_shown_and_so_is_that_the_agent_was_killed_with_it(
@@ -245,11 +250,7 @@ def test_command_that_runs_is_shown_and_so_is_that_the_agent_was_killed_with_it(
     assert 0 <= found["doing_seconds"][1] < 60
     (row,) = found["extensions"]
     assert (row["state"], row["handler_status"]) == ("Installed", None)
-    commands = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    for one in commands:
-        one.kill()
+    kill_with_commands(process)
     show_process(machine.root, process.pid)
     shown: Shown = show(machine.system, as_json=False)
     assert shown.code == NOT_RUNNING

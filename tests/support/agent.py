@@ -115,6 +115,9 @@ class RootedAgent:
         release = self.system.path("/etc/os-release")
         release.parent.mkdir(parents=True, exist_ok=True)
         release.write_bytes((DATA / "os-release" / "debian-12").read_bytes())
+        accounts = self.system.path("/etc/passwd")
+        if not accounts.exists():
+            accounts.write_text("root:x:0:0:root:/root:/bin/bash\n")
         if not self.paths.transport_private.exists():
             private, certificate = _transport_keys()
             files.write(self.paths.transport_private, private, mode=files.SECRET)
