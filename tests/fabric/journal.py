@@ -49,6 +49,10 @@ class Journal:
             self._listener(entry)
         return entry
 
+    def __len__(self) -> int:
+        with self._changed:
+            return len(self._entries)
+
     def entries(self, endpoint: str = "", since: int = 0) -> tuple[Entry, ...]:
         """Requests to an endpoint, or to all whose name starts so, after a number."""
         with self._changed:

@@ -1,0 +1,156 @@
+"""The real child process, in real time, behind relays that can also refuse every connection."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Optional
+
+import psutil
+
+from tests.fabric import Fabric
+from tests.support.agent import ENDPOINT, RootedAgent
+
+PROJECT = Path(__file__).resolve().parents[2]
+STOPS_WITHIN_S = 2.0
+LOOPBACK = "127.0.0.1"
+
+
+class Relay:
+    """A port of its own that leads to another, as long as it is open."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self._target = target
+        self.connections = 0
+        self._listener = socket.create_server((LOOPBACK, 0))
+        self.address: tuple[str, int] = self._listener.getsockname()
+        self._begin()
+
+    def refuse(self) -> None:
+        """Nobody listens any more."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(5)
+
+    def open(self) -> None:
+        """Listen again, on the same port."""
+        self._listener = socket.create_server(self.address)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                inner, _ = self._listener.accept()
+            except OSError:  # closed
+                return
+            self.connections += 1
+            threading.Thread(target=self._carry, args=(inner,), daemon=True).start()
+
+    def _carry(self, inner: socket.socket) -> None:
+        with inner, contextlib.suppress(OSError), socket.create_connection(self._target) as outer:
+            both = {inner: outer, outer: inner}
+            while True:
+                for one in select.select(list(both), [], [])[0]:
+                    data = one.recv(65536)
+                    if not data:
+                        return
+                    both[one].sendall(data)
+
+
+class RealChild:
+    """A machine's child process; leaving the context stops it, and it has to end in time."""
+
+    def __init__(self, root: Path, fabric: Fabric) -> None:
+        self.root = root
+        self.fabric = fabric
+        self.relays = {each: Relay(each) for each in set(fabric.address_book.values())}
+        self._log: Optional[IO[bytes]] = None
+        self.stopped_after_s = 0.0
+
+    def __enter__(self) -> RealChild:
+        machine = RootedAgent(self.root, self.fabric)
+        machine.paths.protocol.write_text("WireProtocol")
+        machine.paths.endpoint.write_text(ENDPOINT)
+        (self.root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n", encoding="ascii")
+        book = {
+            name: self.relays[address].address for name, address in self.fabric.address_book.items()
+        }
+        argv = [sys.executable, "-m", "tests.integration.child", str(self.root), json.dumps(book)]
+        self._log = (self.root / "log").open("wb")
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+        self.process = subprocess.Popen(
+            argv, cwd=PROJECT, stdout=self._log, stderr=subprocess.STDOUT, env=environment
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        self.stopped_after_s = time.monotonic() - began
+        if self._log is not None:
+            self._log.close()
+        if error is None:
+            assert code == 0, self.log()
+            assert self.stopped_after_s < STOPS_WITHIN_S, "it was held up"
+
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self.process.poll() is None
+
+    def pause(self, seconds: float) -> None:
+        """Let it live for a while, or until it dies."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+
+    def log(self) -> str:
+        """What it said."""
+        return (self.root / "log").read_text(encoding="utf-8", errors="replace")
+
+    def requests(self) -> int:
+        """How many connections it made; each is one request."""
+        return sum(relay.connections for relay in self.relays.values())
+
+    def lines(self) -> int:
+        """How many lines that was."""
+        return self.log().count("\n")
+
+    def cpu_s(self) -> float:
+        """The processor time that it has used, in all."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
+    @contextlib.contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Every connection is refused meanwhile."""
+        for relay in self.relays.values():
+            relay.refuse()
+        try:
+            yield
+        finally:
+            for relay in self.relays.values():
+                relay.open()
