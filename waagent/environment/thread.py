@@ -6,6 +6,7 @@ Names and texts are those of the reference (spec DAEMON 3, EXT 10.1).
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 from waagent.core.context import Context
 from waagent.core.workers import Periodic, Worker
@@ -20,13 +21,14 @@ THREAD = "EnvHandler"
 GREETING = "Starting env monitor service."
 
 
-def make_environment(context: Context, profile: Profile) -> Worker:
-    """The thread; nothing is started."""
+def make_environment(context: Context, profile: Profile, also: Sequence[Periodic] = ()) -> Worker:
+    """The thread; nothing is started. ``also`` is the process's own work for it."""
     work = [
         *_net_rules(context, profile),
         *_dhcp(context, profile),
         *_disks(context),
         *_hostname(context, profile),
+        *also,
     ]
     return Worker(THREAD, work, context.system.clock, greeting=GREETING)
 

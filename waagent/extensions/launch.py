@@ -183,6 +183,7 @@ class Launcher:
             left = deadline - self._system.clock.monotonic()
             if left <= 0:
                 child.kill_group()
+                running.end_session(self._system, child.pid)
                 self._await_death(child)
                 return None
             if self._pause(child, left):
@@ -194,9 +195,8 @@ class Launcher:
 
     def _pause(self, child: Child, left_s: float) -> bool:
         descriptor = child.descriptor()
-        seconds = min(left_s, 1.0 if descriptor is not None else _SLICE_S)
         descriptors = () if descriptor is None else (descriptor,)
-        return self._system.clock.wait(self._context.stop, seconds, *descriptors)
+        return self._system.clock.wait(self._context.stop, min(left_s, _SLICE_S), *descriptors)
 
     def _await_death(self, child: Child) -> None:
         deadline = self._system.clock.monotonic() + running.DYING_S

@@ -21,7 +21,7 @@ from waagent.core.records import dataclass
 from waagent.core.system import System
 from waagent.extensions.codes import Interrupted
 from waagent.extensions.home import HandlerHome
-from waagent.guest.processes import find_begin
+from waagent.guest.processes import find_begin, find_session
 from waagent.guest.stats import read_boot
 from waagent.protocol.documents.json_fields import Fields, parse_json
 
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_S = 900.0
 DYING_S = 5.0
+SWEEPS = 5
+SWEEP_EVERY_S = 0.05
 _LOOK_EVERY_S = 0.25
 _LONGEST_RECORD = 4096
 _NAME = "HandlerCommand"
@@ -70,6 +72,23 @@ def forget(home: HandlerHome) -> None:
         log.warning("Cannot remove %s: %s", home.command, error)
 
 
+def end_session(system: System, leader: int) -> None:
+    """Kill what is in a command's session beside its process group, which is killed already.
+
+    timeout(1) and a shell with job control make groups of their own there. What has made itself
+    a session is a service that the command has started, and stays (spec EXT 3.8). The leader must
+    not have been waited for, so that its number is still its own.
+    """
+    for _ in range(SWEEPS):
+        left = find_session(system, leader)
+        if not left:
+            return
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        system.clock.wait(None, SWEEP_EVERY_S)
+
+
 def await_commands(context: Context, homes: Iterable[HandlerHome]) -> None:
     """Return when no command that an earlier start left runs; raises ``Interrupted`` on stop.
 
@@ -105,9 +124,10 @@ def _await_end(context: Context, home: HandlerHome, record: Running) -> None:
 
 
 def _kill(system: System, record: Running) -> None:
-    """Kill its group, as a command that is late; one that hangs in the kernel is left behind."""
+    """Kill it, as a command that is late; one that hangs in the kernel is left behind."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(record.pid, signal.SIGKILL)
+    end_session(system, record.pid)
     deadline = system.clock.monotonic() + DYING_S
     while _is_there(system, record) and system.clock.monotonic() < deadline:
         system.clock.wait(None, _LOOK_EVERY_S)

@@ -6,7 +6,6 @@ Source: spec EXT 1.2 to 1.4, 2.2; WIRE 3.8.
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import Callable
 
 from waagent.core.context import Context
@@ -92,7 +91,7 @@ class Loop:
             if is_new:
                 self._parts.convergence.begin()
             with self._context.doing(f"carry out goal state {goal.id}"):
-                processing.carry_out(snapshot, partial(self._report, is_meanwhile=True))
+                processing.carry_out(snapshot, self.report_meanwhile)
             if self._context.stop.is_set():
                 return  # perhaps half done: the next start does and reports all of it
             self._parts.keeper.processed(processing.outcome)
@@ -108,6 +107,10 @@ class Loop:
         if self._parts.convergence.is_initial:
             return extensions.initial_goal_state_period_s
         return extensions.goal_state_period_s
+
+    def report_meanwhile(self) -> None:
+        """Say how things are while something is waited for."""
+        self._report(is_meanwhile=True)
 
     def _report(self, *, is_meanwhile: bool = False) -> None:
         try:

@@ -17,10 +17,11 @@ from waagent.core.conf_notices import find_key_conflict, notices_of
 from waagent.core.context import Context
 from waagent.core.errors import Exit, describe
 from waagent.core.events import Op
-from waagent.core.records import dataclass
+from waagent.core.records import dataclass, replace
 from waagent.core.version import AGENT_LONG_NAME, AGENT_NAME, AGENT_VERSION
 from waagent.core.workers import Workers
 from waagent.environment.thread import make_environment
+from waagent.extensions.meanwhile import SpeakingClock
 from waagent.extensions.reconcile import Extensions
 from waagent.exthandlers import orphans
 from waagent.exthandlers.convergence import Convergence
@@ -156,8 +157,7 @@ def assemble(
         keeper.end_if_told()
         return None
     _complete_telemetry(context, session)
-    with context.doing("wait for older ext-handlers to end", limit_s=orphans.PATIENCE_S):
-        orphans.claim(context.system, context.paths.pid_file, context.stop)
+    _outlive_older_ones(context, loop)
     _tell_of_a_crash(context)
     _tell_of_the_configuration(context)
     _close_secrets(context)
@@ -172,7 +172,8 @@ def assemble(
         auto_update=context.conf.downloads_updates,
         update_mode=lambda: "SelfUpdate",
     )
-    environment = make_environment(context, profile)
+    watch = (orphans.watch_daemon(context),) if checks_parent else ()
+    environment = make_environment(context, profile, watch)
     workers = Workers((*monitor.workers, environment), context.system.clock)
     return ExtHandlers(context, loop, monitor, workers, heartbeat, keeper, checks_parent)
 
@@ -183,6 +184,15 @@ def _is_orphan(context: Context, *, checks_parent: bool) -> bool:
         return False
     log.info("Agent %s is an orphan -- exiting", orphans.NAME)
     return True
+
+
+def _outlive_older_ones(context: Context, loop: Loop) -> None:
+    """No two run extensions at the same time; the fabric hears of us while one is waited for."""
+    clock = SpeakingClock(context.system.clock)
+    clock.begin(loop.report_meanwhile, after_s=0.0)
+    with context.doing("wait for older ext-handlers to end", limit_s=orphans.PATIENCE_S):
+        system = replace(context.system, clock=clock)
+        orphans.claim(system, context.paths.pid_file, context.stop)
 
 
 def _banner(context: Context, release: Release) -> None:

@@ -1,7 +1,8 @@
 """Pid files of ext-handler processes, and how one tells that its daemon is gone.
 
 Source: spec EXT 1.5. An older process is waited for, then killed, so that two never run
-extensions at the same time.
+extensions at the same time. Whoever hears of its daemon's end leaves at once, also while a
+command of an extension runs: the next one takes that command over, and is not kept waiting.
 """
 
 from __future__ import annotations
@@ -10,15 +11,19 @@ import contextlib
 import logging
 import os
 import re
+import select
 import signal
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Optional
 
 from waagent.core import files
-from waagent.core.clock import Stop
+from waagent.core.clock import Bell, Stop
+from waagent.core.context import Context
 from waagent.core.system import System
 from waagent.core.version import AGENT_NAME, AGENT_VERSION
+from waagent.core.workers import Periodic, Wake
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +39,53 @@ def is_orphan(pid_file: Path) -> bool:
     parent = os.getppid()
     text = (files.read_if_there(pid_file) or "").strip()
     return (parent == 1 and text != "1") or text != str(parent)
+
+
+class DaemonEnd:
+    """Wakes whoever waits for its descriptor, once, when the process that started us has ended."""
+
+    def __init__(self, pidfd: int) -> None:
+        self._pidfd = pidfd
+        self._silence = Bell()  # a pidfd would speak for ever
+        self._has_ended = False
+        weakref.finalize(self, os.close, pidfd)
+
+    def answer(self) -> bool:
+        """Whether it has ended since that was asked last."""
+        if self._has_ended:
+            return False
+        poller = select.poll()
+        poller.register(self._pidfd, select.POLLIN)
+        self._has_ended = bool(poller.poll(0))
+        return self._has_ended
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while nobody has answered."""
+        return self._silence.fileno() if self._has_ended else self._pidfd
+
+
+def watch_daemon(context: Context) -> Periodic:
+    """Work for a thread: have us stop as soon as the kernel tells that the daemon is gone.
+
+    Without that word it is looked for now and then.
+    """
+    pid_file, stop = context.paths.pid_file, context.stop
+
+    def leave() -> None:
+        if is_orphan(pid_file) and not stop.is_set():
+            log.info("Agent %s is an orphan -- exiting", NAME)
+            stop.set()
+
+    end = _find_end()
+    every_s = LOOK_EVERY_S if end is None else 0.0
+    return Periodic("see whether the daemon is there", every_s, leave, bell=end)
+
+
+def _find_end() -> Optional[Wake]:
+    try:
+        return DaemonEnd(os.pidfd_open(os.getppid()))
+    except (AttributeError, OSError):  # Linux before 5.3
+        return None
 
 
 def claim(system: System, pid_file: Path, stop: Stop) -> None:

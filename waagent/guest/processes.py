@@ -90,6 +90,17 @@ def find_begin(system: System, pid: int) -> Optional[int]:
     return int(fields[19])
 
 
+def find_session(system: System, leader: int) -> tuple[int, ...]:
+    """The processes of a session that still run; the session has its first process's number."""
+    folder = system.path("/proc")
+    found = []
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        fields = _stat_of(entry) if entry.name.isdigit() else []
+        if len(fields) > 3 and fields[0] not in ("Z", "X") and fields[3] == str(leader):
+            found.append(int(entry.name))
+    return tuple(found)
+
+
 def _matching(system: System, name: str) -> Iterator[Process]:
     folder = system.path("/proc")
     if not folder.is_dir():

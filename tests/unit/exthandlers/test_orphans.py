@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -14,7 +15,8 @@ import pytest
 
 from tests.support.clock import ManualClock
 from tests.support.runner import ScriptedRunner
-from waagent.core.clock import Stop
+from tests.unit.extensions.world import World
+from waagent.core.clock import Stop, SystemClock
 from waagent.core.system import System
 from waagent.exthandlers import orphans
 
@@ -137,3 +139,27 @@ def test_process_is_an_orphan_unless_its_parent_is_the_daemon(
 
 def test_process_is_an_orphan_without_a_pid_file(machine: Machine) -> None:
     assert orphans.is_orphan(machine.pid_file)
+
+
+def test_end_of_the_daemon_is_heard_once_by_whoever_waits() -> None:
+    with real_process() as pid:
+        end = orphans.DaemonEnd(os.pidfd_open(pid))
+        clock = SystemClock()
+        assert not end.answer()
+        os.kill(pid, signal.SIGKILL)
+        clock.wait(None, 20, end.fileno())
+        assert (end.answer(), end.answer()) == (True, False)
+        assert select.select([end.fileno()], [], [], 0)[0] == [], "it would speak for ever"
+
+
+def test_thread_has_the_process_stop_when_the_daemon_is_gone(tmp_path: Path) -> None:
+    context = World(tmp_path).context
+    watch = orphans.watch_daemon(context)
+    assert watch.bell is not None
+    context.paths.pid_file.parent.mkdir(parents=True)
+    context.paths.pid_file.write_text(str(os.getppid()))
+    watch.do()
+    assert not context.stop.is_set()
+    context.paths.pid_file.write_text("4000001")
+    watch.do()
+    assert context.stop.is_set()
