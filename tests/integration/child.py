@@ -13,9 +13,9 @@ from typing import Optional
 
 from tests.support.proc import show_process
 from waagent.core import log
-from waagent.core.clock import Stop, SystemClock
+from waagent.core.clock import Clock, Stop, SystemClock
 from waagent.core.commands import CANNOT_START, ProcessRunner, Result
-from waagent.core.conf import Conf
+from waagent.core.conf import Conf, load
 from waagent.core.context import Context
 from waagent.core.events import Events
 from waagent.core.paths import make_paths
@@ -33,12 +33,18 @@ class FolderRunner(ProcessRunner):
 
 
 def main(
-    root: Path, addresses: dict[str, tuple[str, int]], make_system: type[System] = System
+    root: Path,
+    addresses: dict[str, tuple[str, int]],
+    make_system: type[System] = System,
+    *,
+    clock: Optional[Clock] = None,
+    checks_parent: bool = False,
 ) -> int:
     """Run to the end."""
-    clock = SystemClock()
+    clock = clock or SystemClock()
     system = make_system(root, FolderRunner(os.environ), clock, dict(os.environ))
-    conf = Conf()
+    file = system.path("/etc/waagent.conf")
+    conf = load(file.read_bytes(), str(file)).conf if file.exists() else Conf()
     paths = make_paths(system, conf)
     log.set_up(prefix="ExtHandler", verbose=False)
     show_process(root, os.getpid())
@@ -60,7 +66,7 @@ def main(
         context,
         release,
         profile_of(release),
-        checks_parent=False,
+        checks_parent=checks_parent,
         opener=opener,
         open_passwords=PasswordsBeside(
             system, (*program, opening_word(key, Command.OPEN_PASSWORDS))
@@ -71,4 +77,5 @@ def main(
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), json.loads(sys.argv[2])))
+    addresses = json.loads(sys.argv[2])
+    sys.exit(main(Path(sys.argv[1]), addresses, checks_parent="checks-parent" in sys.argv))
