@@ -49,11 +49,11 @@ class Wish:
         return first_boot()
 
 
-def has_password(guest: Guest, password: str) -> bool:
+def has_password(guest: Guest, password: str, *, user: str = USER) -> bool:
     """Whether the user's hash is that of the password."""
     for line in guest.read("/etc/shadow").splitlines():
         name, hashed = line.split(":")[:2]
-        if name == USER and hashed.startswith("$6$"):
+        if name == user and hashed.startswith("$6$"):
             script = guest.path("/run/check-password")
             script.write_text(password + "\n", encoding="utf-8")
             try:
