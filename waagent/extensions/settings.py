@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from pathlib import Path
 from typing import Optional
 
 from waagent.core import files
@@ -11,6 +13,7 @@ from waagent.extensions.home import HandlerHome, prefix_of
 from waagent.protocol.documents.handlers import Handler, Settings
 
 _SCHEMA = 1.0
+KEPT = 50
 
 
 def render_settings(settings: Settings) -> bytes:
@@ -33,6 +36,27 @@ def write_settings(home: HandlerHome, handler: Handler, settings: Optional[Setti
     path = home.settings(prefix_of(handler, settings))
     if not files.ensure_content(path, content, mode=files.SECRET):
         os.utime(path)
+        return
+    for folder, suffix in ((home.config, ".settings"), (home.status, ".status")):
+        with contextlib.suppress(OSError):  # what an extension made of its folder stops nothing
+            _forget_old(folder, suffix, keep=path.stem)
+
+
+def _forget_old(folder: Path, suffix: str, *, keep: str) -> None:
+    """Of an extension's files the newest stay: each change of its settings brings one more.
+
+    What carries no sequence number is not ours to count.
+    """
+    extension = keep.rpartition(".")[0]
+    found: list[tuple[float, Path]] = []
+    for path in folder.glob(f"*{suffix}"):
+        name, _, number = path.name[: -len(suffix)].rpartition(".")
+        if name == extension and number.isdecimal() and path.name != keep + suffix:
+            with contextlib.suppress(FileNotFoundError):
+                found.append((path.lstat().st_mtime, path))
+    for _, path in sorted(found, reverse=True)[KEPT - 1 :]:
+        with contextlib.suppress(OSError):
+            files.remove(path)
 
 
 def render_environment(home: HandlerHome) -> bytes:

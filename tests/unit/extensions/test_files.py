@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,45 @@ def test_settings_that_were_no_json_keep_their_number_as_text(world: World) -> N
 def parsed(**options: Any) -> Any:
     """A parsed manifest with these members."""
     return parse_handler_manifest(json.dumps(manifest_json(**options)).encode())
+
+
+@pytest.mark.parametrize("names", [("",), ("one", "two", "a.b")])
+def test_settings_and_statuses_of_long_ago_are_forgotten(
+    world: World, names: tuple[str, ...]
+) -> None:
+    """Those of each extension by themselves; an extension's own files are none of them."""
+    home = home_of(world.paths, NAME, "1.0.0")
+    files.ensure_directory(home.status)
+    own = [home.status / name for name in ("note.status", "7.txt", "x.9.status")]
+    for path in own:
+        path.touch()
+    (home.status / "0.status").mkdir()
+    os.utime(home.status / "0.status", (1, 1))
+    for number in range(1, 61):
+        for name in names:
+            handler = several(Settings(name, number)) if name else one(number)
+            prefix = f"{name}.{number}" if name else str(number)
+            write_settings(home, handler, handler.settings[0])
+            os.utime(home.settings(prefix), (number, number))
+            home.extension_status(prefix).touch()
+            os.utime(home.extension_status(prefix), (number, number))
+    prefixes = [f"{name}." if name else "" for name in names]
+    kept = {f"{prefix}{number}" for prefix in prefixes for number in range(11, 61)}
+    assert {path.stem for path in home.config.glob("*.settings")} == kept
+    assert kept <= {path.stem for path in home.status.glob("*.status")}
+    assert not home.extension_status(f"{prefixes[0]}9").exists()
+    assert all(path.exists() for path in own)
+
+
+def test_settings_are_written_whatever_an_extension_made_of_its_status_folder(
+    world: World,
+) -> None:
+    home = home_of(world.paths, NAME, "1.0.0")
+    files.ensure_directory(home.folder)
+    home.status.touch()
+    handler = one(7)
+    write_settings(home, handler, handler.settings[0])
+    assert home.settings("7").exists()
 
 
 def test_manifest_says_how_a_handler_wants_to_be_treated() -> None:
