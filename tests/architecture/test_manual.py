@@ -10,14 +10,15 @@ from tests.architecture.source import ROOT
 from waagent.cli import configured
 from waagent.cli.arguments import USAGE, Command, Options, parse
 from waagent.core.conf import Conf
-from waagent.core.paths import LOG_FILE
+from waagent.core.paths import BELIEF, LOG_FILE
 
 PAGE = (ROOT / "docs/waagent.1").read_text(encoding="utf-8")
-ELSEWHERE = {Command.HELP, Command.VERSION, Command.START, Command.SHOW_CONFIGURATION}
+SHOW = {Command.SHOW_CONFIGURATION, Command.SHOW_GOAL_STATE}
+ELSEWHERE = {Command.HELP, Command.VERSION, Command.START, *SHOW}
 # Those that the usage lists; what processes of the agent say to each other is not for a manual.
 SHOWN = USAGE.replace("deprovision[+user]", "deprovision|-deprovision+user")
 FOR_PEOPLE = [command for command in Command if f"-{command.value}" in SHOWN]
-MODIFIERS = ("verbose", "debug", "force", "dry-run", "full")
+MODIFIERS = ("verbose", "debug", "force", "dry-run", "full", "json")
 WORD = re.compile(r"(?ms)^\.TP\n\.BI? (\\-\S+)(?: \S+)?\n(.*?)(?=^\.TP|^\.SH)")
 
 
@@ -63,13 +64,14 @@ def test_page_has_every_option_and_no_other() -> None:
 def test_page_names_the_files_of_the_agent() -> None:
     paths = Conf().paths
     named = re.findall(r"^\.TP\n\.I (\S+)$", section("FILES"), re.MULTILINE)
-    assert named == [
+    assert [each.replace("\\-", "-") for each in named] == [
         "/etc/waagent.conf",
         paths.lib_dir,
         f"{paths.lib_dir}/disable_agent",
         LOG_FILE,
         "/var/log/azure",
         paths.pid_file,
+        BELIEF,
     ]
 
 

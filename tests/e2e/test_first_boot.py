@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.demo.guest import Guest
+from tests.demo.guest import AGENT, Guest
 from tests.e2e.facts import LIB, Wish, complaints
 from tests.fabric import ECHO
 
@@ -54,6 +55,18 @@ def test_extension_ran_with_its_protected_settings(booted: tuple[Guest, int]) ->
     item = guest.fabric.await_extension(ECHO, seq_no=0)
     message = item["runtimeSettingsStatus"]["settingsStatus"]["status"]["formattedMessage"]
     assert "secret_sha256=none" not in message["message"]
+
+
+def test_what_the_agent_believes_is_shown(booted: tuple[Guest, int]) -> None:
+    guest, _ = booted
+    text = guest.run(AGENT, "-show-goal-state")
+    print(f"\n{text.output}")
+    assert text.code == 0
+    assert f"{ECHO} 1.0.0: enabled wanted, Enabled here" in text.output
+    document = json.loads(guest.run(AGENT, "-show-goal-state", "-json").output)
+    assert document["running"] is True
+    assert f"{document['agent']['pid']}" in {str(pid) for pid in guest.processes}
+    assert document["status_upload"]["way"] == "through the host"
 
 
 def test_stop_and_start_come_back_without_provisioning_again(

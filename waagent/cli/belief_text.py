@@ -210,4 +210,4 @@ def _seconds_between(now: datetime, then: str) -> float:
 
 
 def _escape(match: re.Match[str]) -> str:
-    return match.group().encode("ascii", "backslashreplace").decode("ascii")
+    return match.group().encode("unicode_escape").decode("ascii")

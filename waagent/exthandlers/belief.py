@@ -139,6 +139,10 @@ def _plain(value: Any) -> Any:
 
 
 def _short(text: str) -> str:
-    """Redacted before it is cut: a cut may leave half of what a secret is known by."""
-    text = redact(text)
+    """Redacted before it is cut: a cut may leave half of what a secret is known by.
+
+    What lies far beyond the cut is not looked at. Half a character becomes a mark.
+    """
+    head = text[: 8 * MAX_TEXT].encode("utf-16", "surrogatepass")
+    text = redact(head.decode("utf-16", "replace"))
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."

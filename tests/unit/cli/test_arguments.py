@@ -17,12 +17,13 @@ COMMANDS = {
     "run-exthandlers": Command.RUN_EXTHANDLERS,
     "version": Command.VERSION,
     "show-configuration": Command.SHOW_CONFIGURATION,
+    "show-goal-state": Command.SHOW_GOAL_STATE,
     "help": Command.HELP,
     "usage": Command.HELP,
     "?": Command.HELP,
     "collect-logs": Command.COLLECT_LOGS,
 }
-MODIFIERS = ("verbose", "debug", "force", "dry-run", "full")
+MODIFIERS = ("verbose", "debug", "force", "dry-run", "full", "json")
 WORDS = (*COMMANDS, *MODIFIERS, "configuration-path:/a", "setup-firewall=168.63.129.16", "", "-/")
 
 
@@ -57,6 +58,7 @@ def test_modifier_sets_its_flag_and_no_command(word: str) -> None:
         (["-force", "deprovision"], Options(Command.DEPROVISION, force=True)),
         (["-deprovision", "--dry-run"], Options(Command.DEPROVISION, dry_run=True)),
         (["-collect-logs", "-full"], Options(Command.COLLECT_LOGS, full=True)),
+        (["/show-goal-state", "--json"], Options(Command.SHOW_GOAL_STATE, json=True)),
         (
             ["-debug", "-run-exthandlers", "/verbose"],
             Options(Command.RUN_EXTHANDLERS, debug=True, verbose=True),
@@ -142,7 +144,7 @@ def test_known_words_are_never_taken_for_an_unknown_one(arguments: list[str]) ->
 def test_usage_names_every_command_and_modifier_but_debug() -> None:
     ours = (Command.OPEN_CERTIFICATES, Command.OPEN_PASSWORDS)
     typed = [command.value for command in Command if command not in ours]
-    for word in [*typed, "verbose", "force", "full"]:
+    for word in [*typed, "verbose", "force", "full", "json"]:
         assert f"-{word}".replace("+user", "[+user]") in USAGE
     assert "debug" not in USAGE
 
