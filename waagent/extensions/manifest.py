@@ -70,14 +70,17 @@ def parse_handler_manifest(data: bytes) -> HandlerManifest:
 
 def read_handler_manifest(home: HandlerHome) -> HandlerManifest:
     """The manifest of a handler on disk; raises ``ManifestError``."""
+    return parse_handler_manifest(read_bounded(home.manifest))
+
+
+def read_bounded(path: Path) -> bytes:
+    """The bytes of a manifest; raises ``ManifestError``."""
     try:
-        data = files.read(home.manifest, limit=MAX_BYTES)
+        return files.read(path, limit=MAX_BYTES)
     except (OSError, GuestError) as error:
         raise ManifestError(
-            f"Failed to load manifest file ({home.manifest}): {error}",
-            ExtensionCode.MANIFEST_UNREADABLE,
+            f"Failed to load manifest file ({path}): {error}", ExtensionCode.MANIFEST_UNREADABLE
         ) from error
-    return parse_handler_manifest(data)
 
 
 def find_manifest(folder: Path) -> Optional[Path]:

@@ -10,22 +10,23 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Callable, Optional, Protocol
 
-from waagent.core import archive, files
-from waagent.core.errors import AgentError, HttpError
+from waagent.core import archive, clearing, files
+from waagent.core.errors import AgentError, GuestError, HttpError
 from waagent.core.records import dataclass
 from waagent.core.version import Version
 from waagent.extensions.codes import ExtensionCode, ExtensionError, GoalStateFault, PackageError
 from waagent.extensions.home import HandlerHome
 from waagent.extensions.manifest import (
-    MAX_BYTES,
     HandlerManifest,
     find_manifest,
     parse_handler_manifest,
+    read_bounded,
 )
 from waagent.extensions.settings import ensure_environment
 from waagent.protocol.documents.handlers import Handler, RequestedState
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 STAGED = ".unpacked"
 DOOMED = ".removed"
+MOST_SHOWN = 5
 _BOM = b"\xef\xbb\xbf"
 _HOPELESS = {
     errno.EIO,
@@ -168,12 +170,30 @@ def remove(home: HandlerHome) -> None:
     if home.folder.is_symlink():
         files.remove(home.folder)
     doomed = home.folder.with_name(f".{home.full_name}{DOOMED}")
-    shutil.rmtree(doomed, ignore_errors=True)
+    if doomed.exists():
+        discard(doomed)
+    if doomed.exists():  # something in it would not go, and must not hold up what comes now
+        doomed = doomed.with_name(f"{doomed.name}.{os.urandom(4).hex()}")
     with contextlib.suppress(FileNotFoundError):
         home.folder.replace(doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
     if doomed.exists():
-        log.warning("Cannot remove all of %s; the next start tries again", doomed)
+        discard(doomed)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder with all that an extension has put there, but for what is mounted in it.
+
+    What cannot be removed is told and stays for the next start.
+    """
+    try:
+        cleared = clearing.remove_folder(folder)
+    except (GuestError, OSError) as error:
+        log.warning("Cannot remove %s: %s; the next start tries again", folder, error)
+        return
+    left = (*cleared.spared, *cleared.failed)
+    if left:
+        what = "; ".join(str(each) for each in left[:MOST_SHOWN])
+        log.warning("Cannot remove all of %s; the next start tries again: %s", folder, what)
 
 
 def carry_over(old: HandlerHome, new: HandlerHome) -> None:
@@ -222,7 +242,7 @@ def _move_in(staged: Path, folder: Path) -> None:
         if source.is_dir():
             files.remove(target)
         elif is_folder:
-            shutil.rmtree(target)
+            discard(target)
         source.replace(target)
 
 
@@ -230,7 +250,7 @@ def _lift_manifest(home: HandlerHome) -> HandlerManifest:
     found = find_manifest(home.folder)
     if found is None:
         raise PackageError("HandlerManifest.json not found")
-    data = files.read(found, limit=MAX_BYTES)
+    data = read_bounded(found)
     if found != home.manifest or data.startswith(_BOM):
         data = data[len(_BOM) :] if data.startswith(_BOM) else data
         files.write(home.manifest, data, mode=0o744)

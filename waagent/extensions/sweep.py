@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -42,7 +41,7 @@ def prepare(paths: Paths) -> None:
         match = _LEFT_OVER.fullmatch(entry.name)
         if match and match["name"] != AGENT_NAME and entry.is_dir() and not entry.is_symlink():
             log.info("Remove %s, which an earlier run left behind", entry)
-            shutil.rmtree(entry, ignore_errors=True)
+            package.discard(entry)
     for home in homes_on_disk(paths):
         try:
             _sweep_home(home)

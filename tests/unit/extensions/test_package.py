@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.unit.extensions.world import NAME, World, manifest_json, one, package, zipped
 from waagent.core.version import Version
-from waagent.extensions.codes import ExtensionError, PackageError
+from waagent.extensions.codes import ExtensionError, ManifestError, PackageError
+from waagent.extensions.manifest import MAX_BYTES
 from waagent.extensions.package import choose, fetch, initialise, matches, remove
 from waagent.extensions.state import Change, HandlerState, change, read_state
 from waagent.protocol.documents.handlers import RequestedState
@@ -203,3 +205,66 @@ def test_removing_takes_folder_and_packages_and_may_be_repeated(world: World) ->
     remove(home)
     remove(home)
     assert world.folders() == []
+
+
+def nest(folder: Path, depth: int) -> None:
+    """Folders in folders, deeper than a path may be long."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=descriptor)
+        inner = os.open("d", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inner
+    os.close(descriptor)
+
+
+def test_folders_without_end_are_left_and_told_and_stop_nobody(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An extension that copies itself into itself makes such; the next start comes by them too."""
+    get(world, package())
+    nest(world.home("1.0").folder, 300)
+    remove(world.home("1.0"))
+    assert world.folders() == [f".{NAME}-1.0.removed"]
+    assert "nested more than 200 deep" in caplog.text
+    caplog.clear()
+    world.start().prepare()
+    assert "nested more than 200 deep" in caplog.text
+    get(world, package())
+    remove(world.home("1.0"))
+    assert world.folders() == [f".{NAME}-1.0.removed"]
+
+
+def test_folder_that_an_extension_made_is_removed_with_all_that_is_in_it(world: World) -> None:
+    """Links go and what they point to stays; what nobody may write to goes too."""
+    get(world, package())
+    folder = world.home("1.0").folder
+    nest(folder, 150)
+    (folder / "closed").mkdir(mode=0o500)
+    (folder / "elsewhere").symlink_to(world.paths.lib.parent)
+    os.mkfifo(folder / "pipe")
+    (world.paths.lib.parent / "precious").touch()
+    remove(world.home("1.0"))
+    assert world.folders() == []
+    assert (world.paths.lib.parent / "precious").exists()
+
+
+def test_manifest_that_is_too_large_cannot_be_read(world: World) -> None:
+    """It is read into memory as a whole."""
+    get(world, zipped({"HandlerManifest.json": b" " * (MAX_BYTES + 1)}))
+    with pytest.raises(ManifestError, match="larger than") as caught:
+        initialise(world.home("1.0"), one())
+    assert caught.value.code == 1002
+
+
+def test_package_in_a_folder_of_its_own_has_its_manifest_lifted_and_nothing_else(
+    world: World,
+) -> None:
+    """Commands are looked for below the handler's folder, as ever (spec EXT 3.8)."""
+    manifest = json.dumps(manifest_json()).encode()
+    get(world, zipped({"Top/HandlerManifest.json": manifest, "Top/bin/run.sh": b"#!/bin/sh\n"}))
+    initialise(world.home("1.0"), one())
+    folder = world.home("1.0").folder
+    assert world.home("1.0").manifest.read_bytes() == manifest
+    assert (folder / "Top/bin/run.sh").stat().st_mode & 0o777 == 0o744
+    assert not (folder / "bin").exists()
