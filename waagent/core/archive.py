@@ -100,9 +100,11 @@ def _refusal(archive: Path, why: str) -> ArchiveError:
 def _unpack_into(archive: Path, staging: Path) -> None:
     with _BoundedReader(io.FileIO(archive)) as stream, zipfile.ZipFile(stream) as package:
         entries = package.infolist()
-        why = find_excess(entries, archive.stat().st_size, os.statvfs(staging))
+        disk = os.statvfs(staging)
+        why = find_excess(entries, archive.stat().st_size, disk)
         if why is not None:
-            raise _refusal(archive, why)
+            full = _find_lack(entries, disk)
+            raise _refusal(archive, why) from None if full is None else OSError(errno.ENOSPC, full)
         for entry in entries:
             try:
                 _unpack_entry(package, entry, staging)
@@ -121,7 +123,11 @@ def find_excess(
         return f"over {MAX_TOTAL} bytes unpacked"
     if total > max(PLAIN_TOTAL, MAX_RATIO * packed):
         return f"{packed} bytes that become {total} are a bomb"
-    free = disk.f_bavail * disk.f_frsize
+    return _find_lack(entries, disk)
+
+
+def _find_lack(entries: Sequence[zipfile.ZipInfo], disk: os.statvfs_result) -> Optional[str]:
+    total, free = sum(entry.file_size for entry in entries), disk.f_bavail * disk.f_frsize
     if total > free:
         return f"{os.strerror(errno.ENOSPC)}: {total} bytes are needed, {free} are free"
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from typing import Optional
 
+MOST_CAUSES = 16
 MAX_SHOWN = 4096  # of a command's output in a message: enough to see why, short enough for a log
 _REMEDIES = {
     errno.ENOSPC: "; free some space on that file system",
@@ -158,7 +159,9 @@ def is_disk_trouble(error: BaseException) -> bool:
 def find_disk_trouble(error: BaseException) -> Optional[OSError]:
     """The refusal of a file system that an error came of, however it was translated since."""
     cause: Optional[BaseException] = error
-    while cause is not None:
+    for _ in range(MOST_CAUSES):  # an error can be its own cause
+        if cause is None:
+            break
         if isinstance(cause, OSError) and is_disk_trouble(cause):
             return cause
         cause = cause.__cause__

@@ -15,7 +15,13 @@ from typing import IO, BinaryIO, Callable, Optional, TypeVar, cast
 from urllib.parse import urlsplit
 
 from waagent.core import files
-from waagent.core.errors import AgentError, GuestError, HttpError, HttpStatus
+from waagent.core.errors import (
+    AgentError,
+    GuestError,
+    HttpError,
+    HttpStatus,
+    find_disk_trouble,
+)
 from waagent.core.events import Op
 from waagent.core.http import Request, Response
 from waagent.core.redact import without_query
@@ -104,8 +110,10 @@ class Channels:
             except AgentError as error:
                 log.info("Cannot use %s for %s: %s", without_query(uri), what, error)
                 last = error
+                if find_disk_trouble(error) is not None:
+                    break  # no other URI has a smaller one
         why = last.for_fabric() if last else "the goal state names no URI"
-        raise DownloadError(f"Failed to download {what} from all URIs. Last error: {why}")
+        raise DownloadError(f"Failed to download {what} from all URIs. Last error: {why}") from last
 
     def _either(self, url: str, fetch: Callable[[str], T]) -> T:
         """By the channel that worked last, else by the other, which then is the first choice.

@@ -17,6 +17,7 @@ from waagent.core.events import Events, Op
 from waagent.core.later import Later
 from waagent.core.paths import Paths
 from waagent.core.records import replace
+from waagent.core.room import Room
 from waagent.protocol.channels import Channels
 from waagent.protocol.delivery import Delivery
 from waagent.protocol.documents import redacted
@@ -72,6 +73,7 @@ class Store:
         self._certificates_again = Later(
             clock, first_s=CERTIFICATES_AGAIN_S, most_s=CERTIFICATES_AT_MOST_S
         )
+        self._room = Room(paths.lib, clock)
 
     def current(self) -> Snapshot:
         """The snapshot of the last successful refresh; ``ProtocolFault`` before the first."""
@@ -157,7 +159,10 @@ class Store:
         self._announce_notes(snapshot.extensions)
         self._announce_signatures(snapshot.extensions)
         self._certificates_again.reset()
-        self._certificates_again.postpone()
+        if snapshot.wants_certificates:
+            self._postpone_certificates()
+        else:
+            self._room.accepted()
         self._snapshot = snapshot
         return snapshot
 
@@ -167,15 +172,22 @@ class Store:
         Else an extension would have to do without them until the next goal state or start.
         """
         url = known.goal_state.certificates_url
-        if url is None or not known.wants_certificates or not self._certificates_again.is_due:
+        if url is None or not known.wants_certificates:
             return known
-        self._certificates_again.postpone()
+        if not (self._certificates_again.is_due or self._room.may_have_come):
+            return known
+        self._postpone_certificates()
         log.info("Ask again for certificates that did not come with %s", known.extensions.id)
         with self._certificates.expected():
             found = self._certificates.refresh(url)
         if found:
             known = self._snapshot = replace(known, certificates=found)
         return known
+
+    def _postpone_certificates(self) -> None:
+        """A full disk is one of the reasons why they do not come: so room there is one to ask."""
+        self._certificates_again.postpone()
+        self._room.refused()
 
     def _announce_notes(self, extensions: ExtensionsGoalState) -> None:
         for note in extensions.notes:
