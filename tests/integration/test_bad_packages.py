@@ -23,7 +23,7 @@ from tests.support.agent import RootedAgent
 from waagent.core.events import Op
 
 BAD = "Fabric.Test.Bad"
-LINK, PIPE = stat.S_IFLNK | 0o777, stat.S_IFIFO | 0o644
+LINK, PIPE, DISK = stat.S_IFLNK | 0o777, stat.S_IFIFO | 0o644, stat.S_IFBLK | 0o660
 
 
 @pytest.fixture(scope="module")
@@ -190,15 +190,27 @@ BAD_ZIPS: dict[str, tuple[bytes, str]] = {
     "slip": (zipped(("../../../../evil", b"x", 0o644)), f'"../../../../evil" {LEAVES}'),
     "slip on Windows": (zipped(("..\\..\\evil", b"x", 0o644)), LEAVES),
     "absolute": (zipped(("/tmp/evil", b"x", 0o644)), f'"/tmp/evil" {LEAVES}'),
-    "a link": (zipped(("bin/evil", b"/etc", LINK)), '"bin/evil" is a link or a device'),
+    "a link": (zipped(("bin/evil", b"/etc", LINK)), '"bin/evil" is a link that would leave'),
+    "a link upwards": (zipped(("bin/evil", b"../../..", LINK)), "is a link that would leave"),
     "through a link": (
         zipped(("d", b"/tmp", LINK), ("d/evil", b"x", 0o644)),
-        '"d" is a link or a device',
+        '"d" is a link that would leave',
     ),
-    "a pipe": (zipped(("evil", b"", PIPE)), '"evil" is a link or a device'),
+    "a pipe": (zipped(("evil", b"", PIPE)), '"evil" is a device, a pipe or a socket'),
+    "a disk": (zipped(("evil", b"", DISK)), '"evil" is a device, a pipe or a socket'),
     "larger than said": (lying(10), NO_ZIP + "|larger than it says"),
     "a bomb": (lying(0xFFFFFFF0), "over 4294967296 bytes unpacked"),
-    "with a password": (encrypted(), NO_ZIP),
+    "a real bomb": (zipped(("zeros", bytes(200_000_000), 0o644)), "are a bomb"),
+    "ten thousand files": (
+        zipped(*((f"{number}", b"", 0o644) for number in range(9_997))),
+        "it has 10000 entries, and 10000 are too many",
+    ),
+    "deep": (zipped(("evil/" * 200 + "x", b"", 0o644)), "is nested more than 100 deep"),
+    "with a password": (encrypted(), "is encrypted, and nobody gave us a password"),
+    "names in many lines": (
+        zipped(("../\n[x] {}\x1b[2J", b"", 0o644)),
+        r'"../\n[x] {}\x1b[2J" would',
+    ),
     "a long name": (zipped(("a" * 300, b"x", 0o644)), "File name too long"),
     "a file and a folder": (
         zipped(("evil", b"x", 0o644), ("evil/evil", b"x", 0o644)),
@@ -228,6 +240,11 @@ def without(command: str) -> list[dict[str, Any]]:
     return [manifest]
 
 
+def command(line: str, why: str) -> tuple[bytes, int, str, Op]:
+    """The good handler, but for its install command; how that fails."""
+    return with_manifest([echo.manifest(installCommand=line)]), 1007, why, Op.INSTALL
+
+
 MALFORMED = "Malformed manifest file."
 BAD_HANDLERS: dict[str, tuple[bytes, int, str, Op]] = {
     "no manifest": (
@@ -244,7 +261,7 @@ BAD_HANDLERS: dict[str, tuple[bytes, int, str, Op]] = {
         "HandlerManifest.json",
         Op.DOWNLOAD,
     ),
-    "huge": (with_manifest(b" " * (2 << 20)), -1, "HandlerManifest.json", Op.DOWNLOAD),
+    "huge": (with_manifest(b" " * (2 << 20)), 1002, "HandlerManifest.json", Op.DOWNLOAD),
     "a number": (with_manifest(7), -1, MALFORMED, Op.DOWNLOAD),
     "an empty list": (with_manifest([]), -1, MALFORMED, Op.DOWNLOAD),
     "no commands": (with_manifest([{"handlerManifest": None}]), -1, MALFORMED, Op.DOWNLOAD),
@@ -253,6 +270,26 @@ BAD_HANDLERS: dict[str, tuple[bytes, int, str, Op]] = {
         with_manifest([echo.manifest(installCommand=["/bin/rm", "-rf", "/"])]),
         -1,
         "installCommand",
+        Op.INSTALL,
+    ),
+    "a command with blanks": command("bin/my handler.sh install", "Non-zero exit code: 127, "),
+    "a command with a quote": command('bin/handler.sh "install', "Non-zero exit code: 2, "),
+    "a command with a zero": command("bin/handler.sh\0install", "Failed to launch '"),
+    "a command of half characters": command("bin/\ud800", "Failed to launch '"),
+    "a command of another alphabet": command("bin/\u00fc\u4e2d", "bin/\u00fc\u4e2d: not found"),
+    "a command without end": command("bin/" + "x" * 200_000, "Argument list too long"),
+    "an empty command": command("", "Non-zero exit code: 126, "),
+    "a command of Windows": command("bin\\handler.exe install", "Non-zero exit code: 127, "),
+    "an interpreter": command("python3 bin/handler.py -install", "Non-zero exit code: 127, "),
+    "a script of Windows": (
+        echo.archive(
+            {
+                "HandlerManifest.json": json.dumps([echo.manifest()]).encode(),
+                "bin/handler.sh": echo.SCRIPT.replace("\n", "\r\n").encode(),
+            }
+        ),
+        1007,
+        "Non-zero exit code: 127, ",
         Op.INSTALL,
     ),
     "a command that is not there": (

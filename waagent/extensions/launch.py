@@ -35,6 +35,7 @@ from waagent.protocol.documents.handlers import Handler, Settings
 NOT_RUN = "NOT_RUN"
 FEATURES = '[{"Key": "ExtensionTelemetryPipeline", "Value": "1.0"}]'
 MAX_OUTPUT = 3200
+LONGEST_LINE = 1024
 _EACH = 1590
 _NOT_EXECUTABLE = 126
 _SLICE_S = 0.25
@@ -88,6 +89,11 @@ class Call:
         """The line that the shell gets: below the handler's folder, whatever it begins with."""
         return f"{shlex.quote(str(self.home.folder))}/{self.line.lstrip('/')}"
 
+    @property
+    def shown(self) -> str:
+        """That line for messages, which may be anything that a publisher wrote."""
+        return _shown(self.path)
+
 
 class Launcher:
     """Runs handler commands on this guest."""
@@ -109,10 +115,10 @@ class Launcher:
             raise Interrupted
         command = self._commands[call.operation]
         variables = call_environment(call, self._wire_address)
-        voice.info("%s", command.announcement.format(call.line))
+        voice.info("%s", command.announcement.format(_shown(call.line)))
         voice.report(
             command.event,
-            f"Executing command: {call.path} with environment variables: {json.dumps(variables)}",
+            f"Executing command: {call.shown} with environment variables: {json.dumps(variables)}",
         )
         start = self._system.clock.monotonic()
         what = f"run {call.operation.value} of {item_name(call.handler, call.settings)}"
@@ -121,7 +127,7 @@ class Launcher:
             output = self._run(call, command, {**variables, **ours})
         took_ms = int((self._system.clock.monotonic() - start) * 1000)
         lines = [line for line in output.splitlines() if line.strip()]
-        text = "\n".join([f"Command: {call.line}", *lines])
+        text = "\n".join([f"Command: {_shown(call.line)}", *lines])
         voice.report(command.event, text, duration_ms=took_ms)
 
     def _run(self, call: Call, command: Command, environment: Mapping[str, str]) -> str:
@@ -141,11 +147,11 @@ class Launcher:
                 )
             except CommandFailed as error:
                 raise ExtensionError(
-                    f"Failed to launch '{call.path}': {error.output}", command.on_failure
+                    f"Failed to launch '{call.shown}': {error.output}", command.on_failure
                 ) from error
             except OSError as error:
                 raise ExtensionError(
-                    f"Failed to launch '{call.path}': {error.strerror}", command.on_failure
+                    f"Failed to launch '{call.shown}': {error.strerror}", command.on_failure
                 ) from error
             running.note(
                 self._system,
@@ -159,13 +165,13 @@ class Launcher:
             output = format_output(_head(stdout), _head(stderr))
         if code is None:
             raise ExtensionError(
-                f"Timeout({command.limit_s:g}): {call.path}\n{output}",
+                f"Timeout({command.limit_s:g}): {call.shown}\n{output}",
                 ExtensionCode.COMMAND_TIMED_OUT,
             )
         if code != 0:
             hint = self._noexec_hint(call.home) if code == _NOT_EXECUTABLE else ""
             raise HandlerCommandFailed(
-                f"Non-zero exit code: {code}, {call.path}{hint}\n{output}",
+                f"Non-zero exit code: {code}, {call.shown}{hint}\n{output}",
                 command.on_failure,
                 code,
             )
@@ -243,6 +249,11 @@ def format_output(stdout: str, stderr: str) -> str:
         room_err = _EACH + max(0, _EACH - len(stdout))
         stdout, stderr = stdout[-room_out:], stderr[-room_err:]
     return f"[stdout]\n{stdout}\n\n[stderr]\n{stderr}"
+
+
+def _shown(line: str) -> str:
+    text = line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _head(stream: IO[bytes]) -> str:
