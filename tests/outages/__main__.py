@@ -19,21 +19,26 @@ from tests.outages import document
 from tests.outages.cases import Case, every_case
 from tests.outages.hour import Cost, play
 from tests.outages.matrix import BACK_WITHIN_S, FIRST_WITHIN_S
+from tests.outages.package import BY_HOST, DIRECT, MEBIBYTE, weigh
 from tests.outages.real import PROJECT, RealChild
 
 MINUTES = 4
+LARGE = 500 * MEBIBYTE
 REFUSED = "REFUSED"
 IN_REAL_TIME = ("UNAVAILABLE", "HANG", REFUSED)
 
 
-def hour() -> None:
-    """Every row in compressed time."""
+def hour(endpoints: Sequence[str]) -> None:
+    """The rows of these endpoints in compressed time; of all without any."""
+    cases = [case for case in every_case() if not endpoints or case.endpoint in endpoints]
+    rows = {row[:2]: row for row in document.read(document.HOUR)}
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        rows = []
-        for case, cost in zip(every_case(), pool.map(_play, every_case())):
-            rows.append(_row(case, cost))
-            print("ROW |", " | ".join(str(cell) for cell in rows[-1]), flush=True)
-    document.write(document.HOUR, rows)
+        for case, cost in zip(cases, pool.map(_play, cases)):
+            row = tuple(str(cell) for cell in _row(case, cost))
+            print("ROW |", " | ".join(row), flush=True)
+            rows[row[:2]] = row
+    order = [(case.endpoint, case.fault) for case in every_case()]
+    document.write(document.HOUR, [rows[key] for key in order if key in rows])
 
 
 def _play(case: Case) -> Cost:
@@ -94,6 +99,17 @@ def _live(fault: str) -> Sequence[object]:
     )  # fmt: skip
 
 
+def package() -> None:
+    """A package of 500 MB, by both ways."""
+    for way in (DIRECT, BY_HOST):
+        with tempfile.TemporaryDirectory() as folder:
+            weight = weigh(Path(folder), LARGE, way, within_s=300.0)
+        print(
+            f"500 MB {way}: {weight.before_kb} kB before, {weight.peak_kb} kB at the most:"
+            f" {weight.more_kb} kB more"
+        )
+
+
 def child() -> int:
     """Every row with the real child, several at a time."""
     argv = (sys.executable, "-m", "pytest", "-v", "-rA", "-n", "8", "--dist", "worksteal")
@@ -108,9 +124,11 @@ def child() -> int:
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or ["hour", "real", "child"]
+    wanted = sys.argv[1:2] or ["hour", "real", "package", "child"]
     if "hour" in wanted:
-        hour()
+        hour(sys.argv[2:])
     if "real" in wanted:
         real()
+    if "package" in wanted:
+        package()
     sys.exit(child() if "child" in wanted else 0)

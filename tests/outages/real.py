@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import select
 import signal
 import socket
@@ -33,7 +34,7 @@ class Relay:
     def __init__(self, target: tuple[str, int]) -> None:
         self._target = target
         self.connections = 0
-        self._listener = socket.create_server((LOOPBACK, 0))
+        self._listener = _own_port()
         self.address: tuple[str, int] = self._listener.getsockname()
         self._begin()
 
@@ -72,12 +73,21 @@ class Relay:
                     both[one].sendall(data)
 
 
+def _own_port() -> socket.socket:
+    """A listener on a port that the kernel gives to nobody, so that it can be had again."""
+    for port in random.sample(range(20_000, 32_000), 200):
+        with contextlib.suppress(OSError):
+            return socket.create_server((LOOPBACK, port))
+    raise AssertionError("no port is free")
+
+
 class RealChild:
     """A machine's child process; leaving the context stops it, and it has to end in time."""
 
-    def __init__(self, root: Path, fabric: Fabric) -> None:
+    def __init__(self, root: Path, fabric: Fabric, *, conf: str = "") -> None:
         self.root = root
         self.fabric = fabric
+        self._conf = conf
         self.relays = {each: Relay(each) for each in set(fabric.address_book.values())}
         self._log: Optional[IO[bytes]] = None
         self.stopped_after_s = 0.0
@@ -87,6 +97,7 @@ class RealChild:
         machine.paths.protocol.write_text("WireProtocol")
         machine.paths.endpoint.write_text(ENDPOINT)
         (self.root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n", encoding="ascii")
+        (self.root / "etc/waagent.conf").write_text(self._conf, encoding="utf-8")
         book = {
             name: self.relays[address].address for name, address in self.fabric.address_book.items()
         }
@@ -138,6 +149,30 @@ class RealChild:
     def lines(self) -> int:
         """How many lines that was."""
         return self.log().count("\n")
+
+    def await_requests(self, count: int) -> None:
+        """Let it ask so often, whether it is answered or not."""
+        until = self.requests() + count
+        while self.requests() < until:
+            assert self.is_alive(), self.log()
+            self.pause(0.05)
+
+    def await_turns(self, count: int) -> None:
+        """Let the loop go round, so that nothing of a change is under way any more."""
+        since = len(self.fabric.world.received.statuses)
+        self.fabric.await_(
+            lambda: len(self.fabric.world.received.statuses) >= since + count, 60, "more turns"
+        )
+
+    def forget_peak_kb(self) -> int:
+        """Begin to measure the peak of its memory anew; what it has now."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", encoding="ascii")
+        return self.peak_kb()
+
+    def peak_kb(self) -> int:
+        """The most that was resident, of files too."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return int(status.partition("VmHWM:")[2].split()[0])
 
     def cpu_s(self) -> float:
         """The processor time that it has used, in all."""

@@ -32,6 +32,7 @@ from waagent.protocol.store import Store
 log = logging.getLogger(__name__)
 
 FAILING_TOO_LONG_S = 900.0
+SAY_EVERY_S = 3600.0
 _ANY_MOMENT = datetime.min.replace(tzinfo=timezone.utc)
 
 
@@ -76,7 +77,9 @@ class Report:
             log.debug("%s", describe(error))
             self._count_failure(error)
         except AgentError as error:
-            self._context.events.add(Op.EXTENSION_PROCESSING, error.for_fabric(), success=False)
+            self._context.events.add(
+                Op.EXTENSION_PROCESSING, error.for_fabric(), success=False, every_s=SAY_EVERY_S
+            )
             self._count_failure(error)
         if not is_meanwhile:
             self._convergence.update(status.handlers)

@@ -7,6 +7,7 @@ import logging
 from waagent.core.errors import AgentError, HttpError, HttpStatus
 from waagent.core.events import Op
 from waagent.core.http import Request
+from waagent.core.log import Quietly
 from waagent.protocol.documents.extensions import StatusBlob
 from waagent.protocol.errors import InvalidContainer, ProtocolFault, StaleGoalState
 from waagent.protocol.exchange import find_sample
@@ -27,6 +28,7 @@ class StatusUploader:
 
     def __init__(self, ways: Ways) -> None:
         self._ways = ways
+        self._quietly = Quietly(ways.clock)
         self.last_way = THROUGH_HOST
 
     def put(self, blob: StatusBlob, body: bytes) -> bool:
@@ -40,7 +42,9 @@ class StatusUploader:
         except InvalidContainer as error:
             self._fall_back(blob, body, error)
         except StaleGoalState:
-            log.info("The container changed, this status is not uploaded")
+            text = "The container changed, this status is not uploaded"
+            if self._quietly.may_say(text):
+                log.info("%s", text)
             self._ways.host.refresh()
             return False
         except AgentError as error:
@@ -67,7 +71,8 @@ class StatusUploader:
 
     def _fall_back(self, blob: StatusBlob, body: bytes, why: AgentError) -> None:
         message = f"Falling back to direct upload: {why.for_fabric()}"
-        log.info("%s", message)
+        if self._quietly.may_say(message):  # an outage is told once an hour, not every six seconds
+            log.info("%s", message)
         self._ways.events.add(Op.REPORT_STATUS, message)
         try:
             for request in self._plan(blob, body, padding=b"\0"):
