@@ -141,6 +141,8 @@ def read(path: Path, *, limit: int = MAX_READ) -> bytes:
     collected = bytearray()
     descriptor = _open_plain(path)
     try:
+        if os.fstat(descriptor).st_size > limit:
+            raise _too_large(path, limit)
         # In pieces: the kernel's own files refuse to be read into a very large buffer.
         while len(collected) <= limit:
             piece = os.read(descriptor, READ_PIECE)
@@ -149,7 +151,11 @@ def read(path: Path, *, limit: int = MAX_READ) -> bytes:
             collected += piece
     finally:
         os.close(descriptor)
-    raise GuestError(f'cannot read "{path}": it is larger than {limit} bytes')
+    raise _too_large(path, limit)
+
+
+def _too_large(path: Path, limit: int) -> GuestError:
+    return GuestError(f'cannot read "{path}": it is larger than {limit} bytes')
 
 
 def open_plain(path: Path) -> IO[bytes]:

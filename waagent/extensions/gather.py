@@ -7,15 +7,20 @@ import logging
 from collections.abc import Iterable
 from typing import Optional
 
-from waagent.core.clock import Clock
 from waagent.core.errors import AgentError, describe
 from waagent.core.paths import Paths
 from waagent.core.records import dataclass, replace
 from waagent.extensions.codes import ExtensionCode, ExtensionError
+from waagent.extensions.heartbeat import read_heartbeat
 from waagent.extensions.home import HandlerHome, extension_of, homes_on_disk, item_name, prefix_of
 from waagent.extensions.manifest import read_handler_manifest
 from waagent.extensions.state import HandlerState, is_extension_enabled, read_state
-from waagent.extensions.status import Complain, Subject, read_extension_status, read_heartbeat
+from waagent.extensions.status import (
+    Complain,
+    Patience,
+    Subject,
+    read_extension_status,
+)
 from waagent.extensions.stored import StoredStatus, read_stored_status, write_stored_status
 from waagent.protocol.documents.handlers import Handler, RequestedState, Settings
 from waagent.protocol.documents.json_fields import parse_integer
@@ -40,12 +45,12 @@ class Reported:
 
 
 def gather(
-    reported: Reported, clock: Clock, complain: Optional[Complain] = None
+    reported: Reported, patience: Patience, complain: Complain = lambda _: None
 ) -> tuple[HandlerStatus, ...]:
     """All records of a handler; none when nothing was ever said of it.
 
-    ``complain`` hears of statuses that had to be substituted. Raises ``ExtensionError`` when the
-    handler's own status cannot be read.
+    ``complain`` hears of statuses that had to be substituted or cut. Raises ``ExtensionError``
+    when the handler's own status cannot be read.
     """
     handler, home = reported.handler, reported.home
     stored = read_stored_status(home)
@@ -58,10 +63,10 @@ def gather(
     ):
         return alone
     if state is not HandlerState.NOT_INSTALLED:
-        stored = _with_heartbeat(reported, stored, clock)
+        stored = _with_heartbeat(reported, stored, patience)
         alone = (_record(home, stored),)
     records = tuple(
-        replace(alone[0], extension=extension_status(handler, settings, home, clock, complain))
+        replace(alone[0], extension=extension_status(handler, settings, home, patience, complain))
         for settings in handler.settings
         if not _is_gone(handler, settings, home)
     )
@@ -72,8 +77,8 @@ def extension_status(
     handler: Handler,
     settings: Optional[Settings],
     home: HandlerHome,
-    clock: Clock,
-    complain: Optional[Complain] = None,
+    patience: Patience,
+    complain: Complain = lambda _: None,
 ) -> Optional[ExtensionStatus]:
     """The status of one configuration; ``None`` where no sequence number says which file."""
     if settings is None:
@@ -90,7 +95,7 @@ def extension_status(
         item_name=item_name(handler, settings),
         version=home.version,
     )
-    return read_extension_status(home.extension_status(prefix), subject, clock, complain)
+    return read_extension_status(home.extension_status(prefix), subject, patience, complain)
 
 
 def handlers_on_disk(paths: Paths) -> Iterable[Reported]:
@@ -156,7 +161,7 @@ def _sequence_number(handler: Handler, settings: Settings, home: HandlerHome) ->
     return max(found)[1] if found else None
 
 
-def _with_heartbeat(reported: Reported, stored: StoredStatus, clock: Clock) -> StoredStatus:
+def _with_heartbeat(reported: Reported, stored: StoredStatus, patience: Patience) -> StoredStatus:
     """The stored status as the heartbeat changes it.
 
     That there is no heartbeat is stored, and shows from the next report on (EXT App. E 7).
@@ -169,7 +174,7 @@ def _with_heartbeat(reported: Reported, stored: StoredStatus, clock: Clock) -> S
         log.debug("No heartbeat of %s is looked for: %s", home.full_name, describe(error))
         return stored
     try:
-        beat = read_heartbeat(home, clock.now())
+        beat = read_heartbeat(home, patience.now())
     except ExtensionError as error:
         silent = StoredStatus(NOT_READY, int(ExtensionCode.UNKNOWN), error.for_fabric())
         # Told once: an idle machine whose handler stays silent leaves the disk alone.

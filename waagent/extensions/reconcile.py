@@ -31,6 +31,7 @@ from waagent.extensions.package import Downloads
 from waagent.extensions.plans import Action, Known, Plan, plan
 from waagent.extensions.sequence import DEADLINE_S, Dependencies, Item, skipped_because_of
 from waagent.extensions.standing import Standing, read_standings
+from waagent.extensions.status import Patience
 from waagent.extensions.unfinished import Unfinished
 from waagent.protocol.documents.extensions import ExtensionsGoalState
 from waagent.protocol.documents.handlers import Handler, RequestedState
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 
 CONF_PATH = "/etc/waagent.conf"
 COMPLAIN_EVERY_S = 30 * 60.0
+BEGINNING = 100
 
 
 class Extensions:
@@ -137,9 +139,10 @@ class Extensions:
         For a goal state that asks for unknown features it is what lies on the disk (EXT 4.8).
         """
         records: list[HandlerStatus] = []
+        patience = Patience(self._context.system.clock, self._context.stop)
         for each in self._reported(goal):
             found: list[HandlerStatus] = []
-            error = isolate(partial(self._gather_into, found, each))
+            error = isolate(partial(self._gather_into, found, each, patience))
             found = self._unfinished.corrected(each.handler.name, found)
             records += found
             if error is not None:
@@ -218,7 +221,10 @@ class Extensions:
         what = f"wait for extension {item.name}, level {item.key}, which others depend on"
         with self._context.doing(what, limit_s=dependencies.left_s):
             return dependencies.await_success(
-                item, lambda: extension_status(item.handler, item.settings, home, clock)
+                item,
+                lambda: extension_status(
+                    item.handler, item.settings, home, Patience(clock, self._context.stop)
+                ),
             )
 
     def _reported(self, goal: ExtensionsGoalState) -> Sequence[Reported]:
@@ -234,9 +240,12 @@ class Extensions:
             if handler.name and handler.version
         )
 
-    def _gather_into(self, records: list[HandlerStatus], each: Reported) -> None:
+    def _gather_into(
+        self, records: list[HandlerStatus], each: Reported, patience: Patience
+    ) -> None:
         def complain(message: str) -> None:
-            if self._quietly.may_say(message):
+            # By its beginning: what follows is the file's, which may change all the time.
+            if self._quietly.may_say(message[:BEGINNING]):
                 log.warning("[PERIODIC] %s", message)
                 self._context.events.add(
                     Op.STATUS_PROCESSING,
@@ -247,7 +256,7 @@ class Extensions:
                     quiet=True,
                 )
 
-        found = gather(each, self._context.system.clock, complain)
+        found = gather(each, patience, complain)
         if each.handler.name in self._awaiting:
             found = tuple(_without_verdict(record) for record in found)
         records += found

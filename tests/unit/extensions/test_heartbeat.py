@@ -11,6 +11,7 @@ import pytest
 
 from tests.unit.extensions.world import World, goal, one, package
 from waagent.extensions.gather import Reported, gather
+from waagent.extensions.status import Patience
 
 WANTED = goal(one())
 
@@ -88,7 +89,7 @@ def test_heartbeat_of_a_refused_handler_is_only_added_to_the_message(world: Worl
     """Its status word stays."""
     beat(world, heartbeat("ready", "alive"))
     subject = Reported(one(), world.home("1.0.0"), is_disallowed=True)
-    (record,) = gather(subject, world.clock)
+    (record,) = gather(subject, Patience(world.clock))
     assert record.status == "Ready"
     assert record.message == (
         "Plugin enabled Extension was previously enabled and reported the following heartbeat:\n"

@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 
 from tests.support.clock import START, ManualClock
 from tests.unit.extensions.world import NAME
+from waagent.core.clock import Stop
 from waagent.core.errors import DocumentError
 from waagent.extensions.codes import StatusFault
 from waagent.extensions.status import (
+    MAX_SUBSTATUSES,
     TRUNCATED,
+    Patience,
     Subject,
     parse_extension_status,
     read_extension_status,
@@ -88,7 +91,7 @@ def read(path: Path, data: bytes) -> ExtensionStatus:
     path.write_bytes(data)
     os.utime(path, (1, 1))
     clock = ManualClock()
-    status = read_extension_status(path, SUBJECT, clock)
+    status = read_extension_status(path, SUBJECT, Patience(clock))
     assert clock.waits == []
     return status
 
@@ -182,7 +185,7 @@ def test_missing_file_is_a_transition_and_costs_no_waiting(tmp_path: Path) -> No
     """The text that tools match."""
     clock = ManualClock()
     path = tmp_path / "3.status"
-    status = read_extension_status(path, SUBJECT, clock)
+    status = read_extension_status(path, SUBJECT, Patience(clock))
     assert (status.status, status.code) == ("transitioning", 0)
     assert status.message == (
         "This status is being reported by the Guest Agent since no status file was reported by"
@@ -202,7 +205,7 @@ def test_file_that_is_being_written_is_read_again(tmp_path: Path) -> None:
         path.write_bytes(content())
 
     clock.at(3, finish)
-    assert read_extension_status(path, SUBJECT, clock).status == "success"
+    assert read_extension_status(path, SUBJECT, Patience(clock)).status == "success"
     assert clock.waits == [2.0, 2.0]
 
 
@@ -216,7 +219,7 @@ def test_what_is_no_file_is_not_read(tmp_path: Path, kind: str) -> None:
         os.mkfifo(path)
     else:
         path.symlink_to("/dev/zero")
-    status = read_extension_status(path, SUBJECT, ManualClock())
+    status = read_extension_status(path, SUBJECT, Patience(ManualClock()))
     assert (status.status, status.code) == ("error", -1)
     assert (status.message or "").startswith(
         f"We couldn't read any status for {NAME}-1.0 extension, for the sequence number 3."
@@ -254,5 +257,90 @@ def test_status_of_many_megabytes_is_an_error_of_its_own(tmp_path: Path) -> None
     path = tmp_path / "3.status"
     with path.open("wb") as stream:
         stream.truncate(17 * 1024 * 1024)
-    status = read_extension_status(path, SUBJECT, ManualClock())
+    status = read_extension_status(path, SUBJECT, Patience(ManualClock()))
     assert (status.status, status.code) == ("error", -1)
+
+
+def test_parts_that_were_read_before_a_fault_are_reported_with_it(tmp_path: Path) -> None:
+    """Operation, time and earlier substatuses stay; message and code are the fault's (WIRE 7.3)."""
+    good = {"name": "first", "status": "success", "formattedMessage": message("m")}
+    status = read(
+        tmp_path / "3.status",
+        content(
+            operation="Enable",
+            configurationAppliedTime="2026-01-01T00:00:00Z",
+            code=7,
+            formattedMessage=message("lost"),
+            substatus=[good, {"name": "bad"}, good],
+        ),
+    )
+    assert (status.status, status.code, status.operation) == ("error", 1012, "Enable")
+    assert status.configuration_applied_time == "2026-01-01T00:00:00Z"
+    assert [item.name for item in status.substatus] == ["first"]
+    assert "Missing substatus status key" in (status.message or "")
+
+
+def test_oversized_status_keeps_a_thousand_substatuses_and_a_small_one_all(tmp_path: Path) -> None:
+    """In the reference only names and messages count; a blob of megabytes is nobody's wish."""
+    tiny = {"status": "success"}
+    few = read(tmp_path / "3.status", content(substatus=[tiny] * 5000))
+    assert len(few.substatus) == 5000
+    many = read(tmp_path / "3.status", content(substatus=[tiny] * 50_000))
+    assert len(many.substatus) == MAX_SUBSTATUSES
+
+
+def test_oversized_status_is_complained_of_and_one_of_many_bytes_is_not(tmp_path: Path) -> None:
+    """Characters count."""
+    path, heard = tmp_path / "3.status", list[str]()
+    for text in ("m" * 140_000, "\u20ac" * 100_000):
+        path.write_text(json.dumps([{"status": {"status": "success", "x": text}}]), "utf-8")
+        path.write_bytes(path.read_bytes().replace(b"\\u20ac", "\u20ac".encode()))
+        read_extension_status(path, SUBJECT, Patience(ManualClock()), heard.append)
+    (said,) = heard
+    lead = f"The status of the extension {NAME}-1.0(Sequence number 3)"
+    assert said == f"{lead} is over 131072 characters: its texts are cut"
+
+
+def test_link_is_followed_within_the_handler_only(tmp_path: Path) -> None:
+    """What is no status would be quoted to the portal, whoever's file it is."""
+    folder, secret = tmp_path / "handler" / "status", tmp_path / "secret"
+    folder.mkdir(parents=True)
+    secret.write_text("root:$6$...")
+    (folder.parent / "real").write_bytes(content(code=8))
+    link = folder / "3.status"
+    for target, code in (("../real", 8), ("../../secret", -1), (str(secret), -1)):
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        status = read_extension_status(link, SUBJECT, Patience(ManualClock()))
+        assert status.code == code
+        assert "root:" not in (status.message or "")
+    assert "it is a link out of the handler's folder" in (status.message or "")
+
+
+def test_files_that_are_always_half_written_share_one_time_of_waiting(tmp_path: Path) -> None:
+    """Twenty of them would hold up the report of all others for minutes; each has a last moment."""
+    clock = ManualClock()
+    patience = Patience(clock)
+    for number in range(20):
+        path = tmp_path / f"{number}.status"
+        path.write_bytes(content()[:20])
+        os.utime(path, (clock.now().timestamp(), clock.now().timestamp()))
+        assert read_extension_status(path, SUBJECT, patience).code == 1012
+    assert clock.waits == [2.0] * 4 + [0.5] * 19
+
+
+def test_half_written_file_is_not_waited_for_when_told_to_stop(tmp_path: Path) -> None:
+    """The service's manager waits."""
+    clock, stop, path = ManualClock(), Stop(), tmp_path / "3.status"
+    path.write_bytes(b"[")
+    os.utime(path, (clock.now().timestamp(), clock.now().timestamp()))
+    stop.set()
+    assert read_extension_status(path, SUBJECT, Patience(clock, stop)).code == 1012
+    assert clock.waits == []
+
+
+def test_one_key_twice_counts_as_the_later_one(tmp_path: Path) -> None:
+    """As every reader of JSON that we know has it."""
+    data = b'[{"status": {"status": "error", "status": "success", "code": 1, "code": 2}}]'
+    status = read(tmp_path / "3.status", data)
+    assert (status.status, status.code) == ("success", 2)
