@@ -70,7 +70,11 @@ class Relay:
                     data = one.recv(65536)
                     if not data:
                         return
-                    both[one].sendall(data)
+                    both[one].sendall(self.outgoing(data) if one is inner else data)
+
+    def outgoing(self, data: bytes) -> bytes:
+        """What is passed on of a request."""
+        return data
 
 
 def _own_port() -> socket.socket:
@@ -84,10 +88,18 @@ def _own_port() -> socket.socket:
 class RealChild:
     """A machine's child process; leaving the context stops it, and it has to end in time."""
 
-    def __init__(self, root: Path, fabric: Fabric, *, conf: str = "") -> None:
+    def __init__(
+        self,
+        root: Path,
+        fabric: Fabric,
+        *,
+        conf: str = "",
+        environment: Optional[dict[str, str]] = None,
+    ) -> None:
         self.root = root
         self.fabric = fabric
         self._conf = conf
+        self._environment = environment or {}
         self.relays = {each: Relay(each) for each in set(fabric.address_book.values())}
         self._log: Optional[IO[bytes]] = None
         self.stopped_after_s = 0.0
@@ -103,7 +115,7 @@ class RealChild:
         }
         argv = [sys.executable, "-m", "tests.integration.child", str(self.root), json.dumps(book)]
         self._log = (self.root / "log").open("wb")
-        environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT), **self._environment}
         self.process = subprocess.Popen(
             argv, cwd=PROJECT, stdout=self._log, stderr=subprocess.STDOUT, env=environment
         )
