@@ -289,7 +289,7 @@ BAD_HANDLERS: dict[str, tuple[bytes, int, str, Op]] = {
             }
         ),
         1007,
-        "Non-zero exit code: 127, ",
+        "Non-zero exit code: 12",
         Op.INSTALL,
     ),
     "a command that is not there": (
