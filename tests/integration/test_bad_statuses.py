@@ -5,29 +5,36 @@ The report says whose file it is and what is wrong with it, and goes out in ever
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import socket
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 import pytest
 
 from tests.fabric import ECHO, Fabric, Vm, echo_extension
 from tests.fabric.faults import SPOIL, Fault
+from tests.integration.bad_statuses import (
+    BAD_FILES,
+    HALF,
+    WILD,
+    Plant,
+    content,
+    link_to,
+    planted,
+)
 from tests.support.agent import RootedAgent
 from waagent.core.events import Op
 from waagent.core.workers import Worker
+from waagent.monitor.collect import THREAD
 
 OTHER = "Fabric.Test.Other"
 LARGEST_STATUS = 160_000
 SOON_S = 5.0
 LARGEST_WITH_SUBSTATUSES = 2 << 20  # ten thousand of them
-Plant = Callable[[Path], None]
 
 
 @pytest.fixture(scope="module")
@@ -50,83 +57,6 @@ def agent(shared: RootedAgent) -> RootedAgent:
     for path in shared.paths.events.glob("*.tld"):
         path.unlink()
     return shared
-
-
-def content(data: bytes) -> Plant:
-    """A file with this in it, old enough that nobody is writing it."""
-
-    def plant(path: Path) -> None:
-        path.write_bytes(data)
-        os.utime(path, (time.time() - 60, time.time() - 60))
-
-    return plant
-
-
-def link_to(target: str) -> Plant:
-    return lambda path: path.symlink_to(target)
-
-
-def with_socket(path: Path) -> None:
-    """A socket's name, as short as the system wants it."""
-    here = os.open(path.parent, os.O_RDONLY)
-    try:
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(f"/proc/self/fd/{here}/{path.name}")
-    finally:
-        os.close(here)
-
-
-def status_of(**members: Any) -> bytes:
-    """A status file whose body has these members besides a good word."""
-    return json.dumps([{"version": 1.0, "status": {"status": "success", **members}}]).encode()
-
-
-def message_of(text: Any) -> dict[str, Any]:
-    return {"formattedMessage": {"lang": "en-US", "message": text}}
-
-
-JSON_WRONG = "was in an incorrect format and the agent could not parse it correctly"
-NOT_VALID = "Could not get a valid status from the extension"
-NOT_READ = "We couldn't read any status"
-BAD_FILES: dict[str, tuple[Plant, int, str]] = {
-    "garbage": (content(b"garbage"), 1012, JSON_WRONG),
-    "binary": (content(bytes(range(256)) * 40), 1012, JSON_WRONG),
-    "cut short": (content(status_of()[:40]), 1012, JSON_WRONG),
-    "deep": (content(b"[" * 200_000 + b"]" * 200_000), 1012, JSON_WRONG),
-    "deep objects": (content(b'{"a":' * 100_000), 1012, JSON_WRONG),
-    "invalid UTF-8": (content(b'[{"status": {"status": "\xff\xfe\xc3"}}]'), 1012, JSON_WRONG),
-    "a long number": (content(b"[" + b"9" * 100_000 + b"]"), 1012, JSON_WRONG + "|" + NOT_VALID),
-    "no list": (content(b"{}"), 1012, NOT_VALID),
-    "a list of numbers": (content(b"[7]"), 1012, NOT_VALID),
-    "no status": (content(b'[{"status": {}}]'), 1012, NOT_VALID),
-    "substatus of another shape": (content(status_of(substatus=7)), 1012, NOT_VALID),
-    "message of another shape": (content(status_of(formattedMessage=[1])), 1012, NOT_VALID),
-    "larger than any status": (content(b" " * (17 << 20)), -1, NOT_READ),
-    "a pipe": (os.mkfifo, -1, NOT_READ),
-    "a folder": (Path.mkdir, -1, NOT_READ),
-    "a socket": (with_socket, -1, NOT_READ),
-    "a link to a device": (link_to("/dev/zero"), -1, NOT_READ),
-    "a link to itself": (link_to("0.status"), -1, NOT_READ),
-    "a link to nowhere": (link_to("/nowhere/at/all"), 0, "no status file was reported"),
-    "a link to a folder": (link_to("/etc"), -1, NOT_READ),
-}
-
-
-@contextlib.contextmanager
-def planted(path: Path, plant: Plant) -> Iterator[None]:
-    """Something else in a file's place while the block runs."""
-    good = path.read_bytes() if path.exists() else None
-    path.unlink(missing_ok=True)
-    plant(path)
-    try:
-        yield
-    finally:
-        if path.is_dir() and not path.is_symlink():
-            path.rmdir()
-        else:
-            path.unlink()
-        if good is not None:
-            path.write_bytes(good)
 
 
 def status_file(agent: RootedAgent) -> Path:
@@ -155,23 +85,6 @@ def test_status_that_cannot_be_used_is_reported_as_such_and_stops_nothing(
         assert any(each in told[0]["Message"] for each in why.split("|"))
     agent.new_status()
     assert agent.extension(ECHO)[0] == "success"
-
-
-HALF = "half \ud800 \udfff of a character \0 and controls \x1b[2J"
-WILD: dict[str, bytes] = {
-    "long message": status_of(**message_of("m" * (3 << 20))),
-    "many substatuses": status_of(
-        substatus=[{"name": f"s{n}", "status": "success", **message_of("x")} for n in range(20_000)]
-    ),
-    "long substatuses": status_of(
-        substatus=[{"name": "n" * 50_000, "status": "error", **message_of("y" * 50_000)}] * 20
-    ),
-    "half characters": status_of(**message_of(HALF), operation=HALF),
-    "odd codes": status_of(code=10**400, substatus=[{"status": "success", "code": [1]}]),
-    "no number": b'[{"status": {"status": "success", "code": NaN}}]',
-    "other types": status_of(**message_of({"a": [1, None]}), operation=7),
-    "twice the same": b'[{"status": {"status": "success", "status": "success"}}]',
-}
 
 
 @pytest.mark.parametrize("kind", WILD)
@@ -333,7 +246,7 @@ def test_hostile_event_files_are_told_of_by_name_removed_and_the_good_ones_sent(
 
 def telemetry(agent: RootedAgent) -> tuple[Worker, Callable[[], None]]:
     """What collects events and what sends them, not as threads."""
-    _, _, collector = agent.process.monitor.workers
+    (collector,) = (each for each in agent.process.monitor.workers if each.name == THREAD)
     return collector, agent.process.monitor.sender.send
 
 
