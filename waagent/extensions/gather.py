@@ -105,17 +105,19 @@ def handlers_on_disk(paths: Paths) -> Iterable[Reported]:
     suffix; the name may have dots of its own.
     """
     for home in homes_on_disk(paths):
-        newest: dict[str, tuple[float, int]] = {}
+        newest: dict[str, tuple[float, int, int]] = {}
         for path in home.config.glob("*.settings"):
             extension, _, word = path.name[: -len(".settings")].rpartition(".")
             number = parse_integer(word)
             with contextlib.suppress(OSError):
                 if number is not None and number >= 0:
-                    found = (path.stat().st_mtime, number)
+                    state = path.stat()
+                    found = (state.st_mtime, number, state.st_size)
                     newest[extension] = max(found, newest.get(extension, found))
         names = sorted(name for name in newest if name)
         entries = [(name, newest[name][1]) for name in names]
-        if not names and "" in newest and _has_content(home, newest[""][1]):
+        # An empty ``0.settings`` is that of a handler without settings.
+        if not names and "" in newest and newest[""][2] > 0:
             entries = [(home.name, newest[""][1])]
         handler = Handler(
             name=home.name,
@@ -125,11 +127,6 @@ def handlers_on_disk(paths: Paths) -> Iterable[Reported]:
             is_multi_config=bool(names),
         )
         yield Reported(handler, home)
-
-
-def _has_content(home: HandlerHome, number: int) -> bool:
-    """An empty ``0.settings`` is that of a handler without settings."""
-    return home.settings(str(number)).stat().st_size > 0
 
 
 def _record(home: HandlerHome, stored: StoredStatus) -> HandlerStatus:
