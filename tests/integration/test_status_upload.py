@@ -90,6 +90,24 @@ def test_status_goes_direct_whatever_the_host_answers_but_that_we_moved(
     assert through_host(plain, since) == asked
 
 
+def test_status_goes_direct_when_the_host_goes_on_saying_that_we_moved(plain: RootedAgent) -> None:
+    plain.fabric.fault("hgap.status", "GONE")
+    before, since = len(plain.statuses), plain.now
+    plain.turn()
+    assert len(plain.statuses) == before, "the next turn is to be good, as a rule"
+    assert (through_host(plain, since), direct(plain, since)) == (1, 0)
+    for count in (1, 2):
+        plain.new_status()
+        assert direct(plain, since) == count
+    plain.fabric.clear_faults()
+    plain.new_status()
+    assert direct(plain, since) == 2
+    plain.fabric.fault("hgap.status", "GONE", 1)
+    since = plain.now
+    plain.turn()
+    assert direct(plain, since) == 0, "it is a new move"
+
+
 def test_plugin_without_our_version_is_not_used_and_asked_again(
     plain_fabric: Fabric, tmp_path: Path
 ) -> None:

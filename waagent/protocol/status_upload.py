@@ -30,18 +30,25 @@ class StatusUploader:
         self._ways = ways
         self._quietly = Quietly(ways.clock)
         self.last_way = THROUGH_HOST
+        self._has_moved = False
 
     def put(self, blob: StatusBlob, body: bytes) -> bool:
         """Upload; ``False`` when the host says that we moved (the next turn's upload is good).
 
+        When it says so again the status goes direct: nobody knows how long it will.
         Raises ``ProtocolFault`` when neither channel takes it.
         """
         try:
             self._put_through_host(blob, body)
+            self._has_moved = False
             self.last_way = THROUGH_HOST
         except InvalidContainer as error:
             self._fall_back(blob, body, error)
-        except StaleGoalState:
+        except StaleGoalState as error:
+            if self._has_moved:  # we learned who we are, and the host still does not know us
+                self._fall_back(blob, body, error)
+                return True
+            self._has_moved = True
             text = "The container changed, this status is not uploaded"
             if self._quietly.may_say(text):
                 log.info("%s", text)
