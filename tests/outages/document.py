@@ -35,7 +35,7 @@ HEADS: dict[str, str] = {
 }
 TITLE = """# What an outage of the fabric costs
 
-Three tables, each written by a command that runs what it shows; `make outages` runs all three.
+Three tables, each written by a command that runs what it shows; `make outages` runs all of them.
 Tests of `make check` read them, and run some of their rows again.
 """
 
