@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shlex
-import tempfile
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import IO, Optional
@@ -19,6 +17,7 @@ from waagent.core.commands import MARKER, Child, Spawn
 from waagent.core.context import Context
 from waagent.core.errors import CommandFailed
 from waagent.core.events import Op
+from waagent.core.outputs import Outputs
 from waagent.core.records import dataclass, field
 from waagent.extensions import running
 from waagent.extensions.codes import (
@@ -39,7 +38,6 @@ LONGEST_LINE = 1024
 _EACH = 1590
 _NOT_EXECUTABLE = 126
 _SLICE_S = 0.25
-_LARGEST_OUTPUT = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -108,6 +106,7 @@ class Launcher:
         self._system = context.system
         self._wire_address = wire_address
         self._commands = commands
+        self._outputs = Outputs(MAX_OUTPUT)
 
     def run(self, call: Call, voice: Voice) -> None:
         """Run the command to its end; raises ``ExtensionError``, or ``Interrupted`` on stop."""
@@ -130,12 +129,15 @@ class Launcher:
         text = "\n".join([f"Command: {_shown(call.line)}", *lines])
         voice.report(command.event, text, duration_ms=took_ms)
 
+    def tend(self) -> None:
+        """Keep small what services write to that commands have left behind."""
+        self._outputs.tend()
+
     def _run(self, call: Call, command: Command, environment: Mapping[str, str]) -> str:
         folder = call.home.folder
         with contextlib.ExitStack() as stack:
             try:
-                stdout = stack.enter_context(tempfile.TemporaryFile(dir=folder))
-                stderr = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+                stdout, stderr = stack.enter_context(self._outputs.pair(folder))
                 child = self._system.start(
                     Spawn(
                         ("/bin/sh", "-c", call.path),
@@ -162,7 +164,7 @@ class Launcher:
             )
             code = self._await_end(child, command.limit_s, stdout, stderr)
             running.forget(call.home)
-            output = format_output(_head(stdout), _head(stderr))
+            output = format_output(self._outputs.text(stdout), self._outputs.text(stderr))
         if code is None:
             raise ExtensionError(
                 f"Timeout({command.limit_s:g}): {call.shown}\n{output}",
@@ -194,8 +196,7 @@ class Launcher:
                 return None
             if self._pause(child, left):
                 raise Interrupted
-            for stream in streams:
-                _bound(stream)
+            self._outputs.bound(*streams)
             code = child.poll()
         return code
 
@@ -254,14 +255,3 @@ def format_output(stdout: str, stderr: str) -> str:
 def _shown(line: str) -> str:
     text = line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _head(stream: IO[bytes]) -> str:
-    data = os.pread(stream.fileno(), MAX_OUTPUT, 0)
-    return data.decode("utf-8", "backslashreplace")
-
-
-def _bound(stream: IO[bytes]) -> None:
-    """Keep a command that talks without end from filling the disk: only the start is shown."""
-    if os.fstat(stream.fileno()).st_blocks * 512 > _LARGEST_OUTPUT:
-        os.ftruncate(stream.fileno(), MAX_OUTPUT)

@@ -62,8 +62,8 @@ class Extensions:
         self._clock = SpeakingClock(context.system.clock)
         self._working = replace(context, system=replace(context.system, clock=self._clock))
         self._awaiting: set[str] = set()
-        tools = Tools(context, downloads, launcher or Launcher(self._working, wire_address))
-        self._executor = Executor(tools, keep_manifest)
+        self._launcher = launcher or Launcher(self._working, wire_address)
+        self._executor = Executor(Tools(context, downloads, self._launcher), keep_manifest)
         self._patience_s = patience_s
         self._refusal = None if context.conf.extensions.enabled else _refusal(conf_path)
         self._done: Optional[str] = None
@@ -138,6 +138,7 @@ class Extensions:
 
         For a goal state that asks for unknown features it is what lies on the disk (EXT 4.8).
         """
+        self._launcher.tend()
         records: list[HandlerStatus] = []
         patience = Patience(self._context.system.clock, self._context.stop)
         for each in self._reported(goal):
