@@ -280,3 +280,56 @@ def test_machine_without_a_running_agent_says_what_to_do(tmp_path: Path) -> None
     assert (shown.code, shown.output) == (FAILED, "")
     assert shown.complaint.startswith("cannot show the goal state: there is no /run/waagent/")
     assert "systemctl status walinuxagent" in shown.complaint
+
+
+@contextlib.contextmanager
+def as_somebody_else() -> Iterator[None]:
+    """The system calls of the block are not root's."""
+    ours = os.geteuid()
+    os.seteuid(65534 if ours == 0 else ours)
+    try:
+        yield
+    finally:
+        os.seteuid(ours)
+
+
+def test_others_than_root_are_told_to_be_root(machine: RootedAgent) -> None:
+    folder = machine.paths.belief.parent
+    folder.chmod(0o700 if os.geteuid() == 0 else 0)
+    with as_somebody_else():
+        shown = show(machine.system, as_json=True)
+    folder.chmod(0o700)
+    assert shown == (FAILED, "", "cannot show the goal state: only root may look at it: use sudo\n")
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "[]", "{}", '{"agent": {"pid": 1}}', '{"agent": {"pid": "x"}}']
+)
+def test_file_that_cannot_be_understood_ends_with_one_and_says_so(
+    machine: RootedAgent, damage: str
+) -> None:
+    machine.paths.belief.write_text(damage)
+    shown = show(machine.system, as_json=False)
+    assert (shown.code, shown.output) == (FAILED, "")
+    assert "cannot read /run/waagent/goal-state.json" in shown.complaint
+    assert shown.complaint.endswith("; another version may have written it\n")
+
+
+def test_pipe_in_the_files_place_holds_nobody_up(machine: RootedAgent) -> None:
+    machine.paths.belief.unlink()
+    os.mkfifo(machine.paths.belief)
+    shown = show(machine.system, as_json=False)
+    assert shown.code == FAILED
+    assert "it is no plain file" in shown.complaint
+    machine.turn()
+    assert told(machine)["running"] is True
+
+
+@pytest.mark.parametrize(("key", "value"), [("began", 1), ("boot", "another"), ("pid", 2**22 + 1)])
+def test_later_process_of_the_same_number_is_not_taken_for_the_agent(
+    machine: RootedAgent, key: str, value: object
+) -> None:
+    document = json.loads(machine.paths.belief.read_bytes())
+    document["agent"][key] = value
+    machine.paths.belief.write_text(json.dumps(document))
+    assert show(machine.system, as_json=True).code == NOT_RUNNING
