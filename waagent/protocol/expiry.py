@@ -36,7 +36,7 @@ def surplus(
 ) -> Iterator[Entry]:
     """The entries past any of the bounds (pure); what stays counts, and is never among them."""
     count = size = 0
-    for entry in sorted(entries, key=_newest_first):
+    for entry in sorted(entries, key=age_key, reverse=True):
         count, size = count + 1, size + entry.size
         is_old = now_s - entry.changed_ns / 1e9 > bounds.age_s
         is_over = count > bounds.count or size > bounds.size or is_old
@@ -67,5 +67,6 @@ def _size_of(folder: Path) -> int:
     return total
 
 
-def _newest_first(entry: Entry) -> tuple[int, str]:
-    return -entry.changed_ns, entry.path.name
+def age_key(entry: Entry) -> tuple[int, int, str]:
+    """Sorts the oldest first; of what came in one tick of the clock, by its number."""
+    return entry.changed_ns, len(entry.path.name), entry.path.name

@@ -22,7 +22,7 @@ from waagent.core.clock import Clock
 from waagent.core.errors import GuestError, describe
 from waagent.core.later import Later
 from waagent.core.paths import Paths
-from waagent.protocol.expiry import Bounds, measure, surplus
+from waagent.protocol.expiry import Bounds, age_key, measure, surplus
 
 log = logging.getLogger(__name__)
 
@@ -186,7 +186,7 @@ class History:
 
     def _remove_surplus(self, copies: list[Path]) -> None:
         entries = list(measure(copies))
-        newest = max(entries, key=lambda each: each.changed_ns, default=None)
+        newest = max(entries, key=age_key, default=None)
         stays = [self._paths.lib / PLACEHOLDER_NAME]
         if newest is not None:
             stays.append(newest.path)
