@@ -63,6 +63,9 @@ def recording(path: Optional[Path], name: str, *, verbose: bool) -> Iterator[Non
     try:
         if path is not None:
             files.ensure_directory(path.parent)
+            if path.is_symlink():  # an extension's own user may have the folder, and root follows
+                log.warning("Remove %s: it is a link, and root would write to what it names", path)
+                files.remove(path)
             _trim(path)
             handler = agent_log.add_file(path, prefix=None, verbose=verbose)
             handler.addFilter(lambda each: str(getattr(each, "prefix", "")).startswith(f"[{name}-"))

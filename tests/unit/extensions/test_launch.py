@@ -198,3 +198,23 @@ def test_log_of_commands_is_cut_at_a_line_when_it_is_too_large(world: World, voi
     assert len(data) <= MAX_LOG + 200
     assert data.startswith(line)
     assert data.endswith(b"new\n")
+
+
+@pytest.mark.parametrize("what", ["link", "pipe", "folder"])
+def test_log_of_commands_that_is_no_file_harms_nobody(
+    world: World, voice: Voice, what: str
+) -> None:
+    """Some extensions give their log folder to a user of theirs."""
+    path, elsewhere = world.home("1.0").command_log(None), world.paths.lib / "elsewhere"
+    path.parent.mkdir(parents=True)
+    elsewhere.write_bytes(b"x" * (MAX_LOG + 1))
+    if what == "link":
+        path.symlink_to(elsewhere)
+    elif what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with recording(path, NAME, verbose=False):
+        voice.info("new")
+    assert elsewhere.read_bytes() == b"x" * (MAX_LOG + 1)
+    assert what != "link" or path.read_bytes().endswith(b"new\n")
