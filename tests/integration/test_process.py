@@ -100,6 +100,19 @@ def test_orphan_ends_before_it_does_anything(machine: RootedAgent) -> None:
     assert machine.statuses == []
 
 
+def test_orphan_ends_also_while_it_waits_for_its_first_goal_state(
+    plain_fabric: Fabric, tmp_path: Path
+) -> None:
+    plain_fabric.fault("wire.goalstate", "NOT_FOUND")
+    conf = "Extensions.GoalStatePeriod=1\n"
+    machine = RootedAgent(tmp_path, plain_fabric, conf=conf, clock=SystemClock())
+    machine.paths.protocol.write_text("WireProtocol")
+    machine.paths.endpoint.write_text(ENDPOINT)
+    machine.paths.pid_file.write_text("1")
+    assert run_until_reported(machine, checks_parent=True) == 0
+    assert machine.requests("wire.goalstate") == 1
+
+
 def test_secrets_are_for_reading_only_after_a_start(machine: RootedAgent) -> None:
     machine.lib("ovf-env.xml").write_text("<ovf/>")
     machine.lib("ovf-env.xml").chmod(0o644)
