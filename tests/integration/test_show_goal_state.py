@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.fabric import ECHO, Fabric, Vm, echo_extension
-from tests.fabric.model import FAST_TRACK_ON, Extension
+from tests.fabric.model import FAST_TRACK_ON, Extension, JitUser
 from tests.support.agent import ENDPOINT, RootedAgent
 from tests.support.proc import show_process
 from waagent.cli.show_goal_state import FAILED, NOT_RUNNING, SHOWN, Shown, show
@@ -333,3 +333,20 @@ def test_later_process_of_the_same_number_is_not_taken_for_the_agent(
     document["agent"][key] = value
     machine.paths.belief.write_text(json.dumps(document))
     assert show(machine.system, as_json=True).code == NOT_RUNNING
+
+
+def test_just_in_time_users_are_named_and_nothing_of_their_passwords(
+    machine: RootedAgent,
+) -> None:
+    user = JitUser("helper", "a password of the fabric")
+    machine.fabric.platform.set_users([user])
+    machine.start()  # and no turn, which would make the account
+    assert told(machine)["users"] == ["helper"]
+    assert "\nUsers          helper\n" in text(machine)
+    access = machine.session.store.current().remote_access
+    assert access is not None
+    sealed = access.users[0].encrypted_password or ""
+    kept = machine.paths.belief.read_text()
+    assert len(sealed) > 100
+    assert sealed[:40] not in kept
+    assert "a password of the fabric" not in kept
