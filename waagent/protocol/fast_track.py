@@ -13,7 +13,7 @@ from typing import Optional
 
 from waagent.core import files
 from waagent.core.clock import Clock, timestamp
-from waagent.core.errors import AgentError, DocumentError, HttpError, describe
+from waagent.core.errors import AgentError, DocumentError, HttpError, RequestStopped, describe
 from waagent.core.events import Events, Op
 from waagent.core.http import Response
 from waagent.core.later import Later
@@ -182,6 +182,8 @@ class FastTrack:
             identity = self._host.identity
             try:
                 response = self._host.plugin.fetch_vm_settings(identity, correlation, etag)
+            except RequestStopped:
+                raise
             except HttpError as error:
                 is_late = "timed out" in error.message
                 text = f"{name}: " + ("Timeout" if is_late else f"Request failed: {error.message}")
@@ -200,7 +202,7 @@ class FastTrack:
             settings = parse_vm_settings(response.body).with_etag(etag)
         except DocumentError as error:
             version = str(error.facts.get("host_plugin_version") or NO_VERSION)
-            if NO_VERSION != version and Version(version) < MIN_PLUGIN_VERSION:
+            if version != NO_VERSION and Version(version) < MIN_PLUGIN_VERSION:
                 self._give_up(version)  # what such an old host says is not used anyway
                 return None
             raise UnreadableSettings(
