@@ -17,6 +17,7 @@ from waagent.protocol.documents.json_fields import parse_json
 _WITH_INSTALL = "updatewithinstall"
 _FLAGS = ("reportHeartbeat", "continueOnUpdateFailure", "supportsMultipleExtensions")
 MAX_BYTES = 1024 * 1024
+MANIFEST = "HandlerManifest.json"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def read_bounded(path: Path) -> bytes:
 
 def find_manifest(folder: Path) -> Optional[Path]:
     """HandlerManifest.json at the top or, failing that, the first one in a folder below."""
-    top = folder / "HandlerManifest.json"
+    top = folder / MANIFEST
     if top.is_file():
         return top
     return next((path for path in sorted(folder.rglob(top.name)) if path.is_file()), None)

@@ -23,6 +23,7 @@ from waagent.core.version import Version
 from waagent.extensions.codes import ExtensionCode, ExtensionError, GoalStateFault, PackageError
 from waagent.extensions.home import HandlerHome
 from waagent.extensions.manifest import (
+    MANIFEST,
     HandlerManifest,
     find_manifest,
     parse_handler_manifest,
@@ -141,7 +142,7 @@ def initialise(home: HandlerHome, handler: Handler) -> HandlerManifest:
     When the disk cannot take it, the folder goes again. Raises ``ExtensionError``.
     """
     try:
-        manifest = _lift_manifest(home)
+        manifest = _read_manifest(home)
         check_multi_config(handler, manifest)
         ensure_environment(home)
     except OSError as error:
@@ -218,13 +219,31 @@ def _unpack(package: Path, home: HandlerHome) -> None:
     staged = home.folder.with_name(f".{home.full_name}{STAGED}")
     try:
         archive.unpack(package, staged)
-        for name in ("HandlerState", "HandlerCommand"):  # no package says what is so here
-            files.remove(staged / "config" / name)
+        _tidy(staged)
+        if not _lift(staged):
+            files.remove(home.manifest)  # an earlier package's says nothing of this one
         _move_in(staged, home.folder)
     except OSError as error:
         raise PackageError(f"cannot unpack {package.name}: {error}") from error
     finally:
         shutil.rmtree(staged, ignore_errors=True)
+
+
+def _tidy(staged: Path) -> None:
+    """No package says what is so here; some were made of a folder that an agent had used."""
+    config = staged / "config"
+    names = ("HandlerState", "HandlerStatus", "HandlerCommand")
+    for path in (*(config / name for name in names), *config.glob("*.HandlerState")):
+        files.remove(path)
+
+
+def _lift(staged: Path) -> bool:
+    """Have the manifest at the top, wherever the package has it; whether there is one."""
+    found, top = find_manifest(staged), staged / MANIFEST
+    if found is not None and found != top:
+        shutil.copyfile(found, top)
+        top.chmod(0o744)
+    return found is not None
 
 
 def _move_in(staged: Path, folder: Path) -> None:
@@ -246,12 +265,11 @@ def _move_in(staged: Path, folder: Path) -> None:
         source.replace(target)
 
 
-def _lift_manifest(home: HandlerHome) -> HandlerManifest:
-    found = find_manifest(home.folder)
-    if found is None:
-        raise PackageError("HandlerManifest.json not found")
-    data = read_bounded(found)
-    if found != home.manifest or data.startswith(_BOM):
-        data = data[len(_BOM) :] if data.startswith(_BOM) else data
+def _read_manifest(home: HandlerHome) -> HandlerManifest:
+    if not home.manifest.is_file():
+        raise PackageError(f"{MANIFEST} not found")
+    data = read_bounded(home.manifest)
+    if data.startswith(_BOM):
+        data = data[len(_BOM) :]
         files.write(home.manifest, data, mode=0o744)
     return parse_handler_manifest(data)

@@ -142,9 +142,10 @@ def test_failed_second_attempt_changes_nothing(world: World) -> None:
 
 def test_package_cannot_say_that_it_is_installed(world: World) -> None:
     """Its state is ours to write."""
-    get(world, package(files={"config/HandlerState": b"Enabled", "config/HandlerCommand": b"{}"}))
+    said = ("HandlerState", "HandlerStatus", "HandlerCommand", "one.HandlerState")
+    get(world, package(files={f"config/{name}": b"enabled" for name in said}))
     assert read_state(world.home("1.0")) is HandlerState.NOT_INSTALLED
-    assert not world.home("1.0").command.exists()
+    assert list(world.home("1.0").config.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["../../escaped", "/escaped", "bin/../../escaped"])
@@ -268,3 +269,24 @@ def test_package_in_a_folder_of_its_own_has_its_manifest_lifted_and_nothing_else
     assert world.home("1.0").manifest.read_bytes() == manifest
     assert (folder / "Top/bin/run.sh").stat().st_mode & 0o777 == 0o744
     assert not (folder / "bin").exists()
+
+
+def test_manifest_of_an_earlier_package_says_nothing_of_the_next(world: World) -> None:
+    """A publisher may repair a version under its old number."""
+    get(world, package())
+    initialise(world.home("1.0"), one())
+    better = manifest_json(updateMode="UpdateWithoutInstall")
+    get(world, zipped({"deep/HandlerManifest.json": json.dumps(better).encode()}))
+    assert not initialise(world.home("1.0"), one()).updates_with_install
+    get(world, zipped({"readme": b""}))
+    with pytest.raises(PackageError, match="not found"):
+        initialise(world.home("1.0"), one())
+
+
+@pytest.mark.parametrize("name", ["config", "config/HandlerState/x", "HandlerManifest.json/x"])
+def test_package_that_has_something_else_in_our_places_is_refused(world: World, name: str) -> None:
+    """And nothing of it is left."""
+    manifest = json.dumps(manifest_json()).encode()
+    with pytest.raises(PackageError, match=r"cannot unpack|not found"):
+        get(world, zipped({"deep/HandlerManifest.json": manifest, name: b"x"}))
+    assert not [each for each in world.folders() if each.startswith(".")]
