@@ -19,6 +19,7 @@ from waagent.extensions.manifest import HandlerManifest, read_handler_manifest
 from waagent.extensions.package import Downloads
 from waagent.extensions.state import (
     Change,
+    HandlerState,
     Operation,
     change,
     has_enabled_extension,
@@ -90,8 +91,15 @@ class Operator:
             else:
                 write_extension_state(self.home, extension, enabled=False)
         if extension is None or not has_enabled_extension(self.home):
-            self.change(Change.DISABLED)
-            self.say(StoredStatus(NOT_READY, 0, "Plugin disabled"))
+            self._note_disabled()
+
+    def settle(self, unwanted: Optional[Settings] = None) -> None:
+        """Finish what a kill may have left after the last extension was disabled."""
+        extension = extension_of(self.handler, unwanted)
+        if extension is not None:
+            _forget_extension(self.home, extension)
+        if self.state is HandlerState.ENABLED and not has_enabled_extension(self.home):
+            self._note_disabled()
 
     def update(self, settings: Optional[Settings], extra: Mapping[str, str]) -> None:
         """Run the update command; when it fails, this version counts as a failed upgrade."""
@@ -120,6 +128,10 @@ class Operator:
     def say(self, stored: StoredStatus) -> None:
         """Store what is reported of the handler from now on."""
         write_stored_status(self.home, stored, is_multi_config=self.handler.is_multi_config)
+
+    def _note_disabled(self) -> None:
+        self.change(Change.DISABLED)
+        self.say(StoredStatus(NOT_READY, 0, "Plugin disabled"))
 
     def _run(
         self, operation: Operation, settings: Optional[Settings], extra: Mapping[str, str]

@@ -36,11 +36,13 @@ _WANTED: Mapping[RequestedState, Action] = MappingProxyType(
 class Known:
     """What a plan takes into account besides the goal state.
 
-    ``done`` is the last one that this process carried out: a restart does everything again.
+    ``done`` is the identity of the last one that this process carried out: a restart does
+    everything again. ``again`` are items of that one which may succeed by now.
     ``refusal`` is why extensions may not run at all, or ``None``.
     """
 
     done: Optional[str] = None
+    again: frozenset[str] = frozenset()
     refusal: Optional[str] = None
 
 
@@ -59,11 +61,14 @@ class Plan:
 
 def plan(goal: ExtensionsGoalState, known: Known) -> tuple[Plan, ...]:
     """What is to be done, in order; nothing when it has been done."""
-    if goal.id == known.done:
-        return ()
     items = in_order(goal.handlers)
     highest = max((item.key for item in items), default=0)
-    return tuple(_plan_item(item, known, others_wait=0 <= item.key < highest) for item in items)
+    is_done = goal.identity == known.done
+    return tuple(
+        _plan_item(item, known, others_wait=0 <= item.key < highest)
+        for item in items
+        if not is_done or item.name in known.again
+    )
 
 
 def _plan_item(item: Item, known: Known, *, others_wait: bool) -> Plan:

@@ -130,8 +130,7 @@ class Extensions:
         self._done = goal.identity
 
     def _plans(self, goal: ExtensionsGoalState) -> tuple[Plan, ...]:
-        plans = plan(goal, Known(None, self._refusal))
-        return self._unfinished.left_of(plans) if goal.identity == self._done else plans
+        return plan(goal, Known(self._done, self._unfinished.again, self._refusal))
 
     def statuses(self, goal: ExtensionsGoalState) -> tuple[HandlerStatus, ...]:
         """What is reported of every handler; one that cannot be read leaves the others alone.

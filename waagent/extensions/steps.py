@@ -117,6 +117,8 @@ def _enable(work: Work) -> None:
             work.new.disable(entry)
         except ExtensionError as error:
             work.new.voice.complain(Op.DISABLE, error.for_fabric())
+    else:
+        work.new.settle(entry)  # a kill may have come before its files were gone
 
 
 def _disable(work: Work) -> None:
@@ -125,6 +127,8 @@ def _disable(work: Work) -> None:
         return
     if work.settings is None or work.is_enabled(work.settings):
         work.new.disable(work.settings)
+    else:
+        work.new.settle()
 
 
 def _disable_all(work: Work) -> None:

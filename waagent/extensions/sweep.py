@@ -15,16 +15,21 @@ from waagent.core.errors import AgentError, describe
 from waagent.core.paths import Paths
 from waagent.core.version import AGENT_NAME
 from waagent.extensions import package
-from waagent.extensions.home import HandlerHome, homes_on_disk
+from waagent.extensions.home import homes_on_disk
 from waagent.extensions.settings import ensure_environment
 
 log = logging.getLogger(__name__)
 
-# ".Name-1.0.unpacked", ".Name-1.0.removed", and the folder that unpacking begins with.
-_LEFT_OVER = re.compile(r"\.{1,2}(?P<name>.+)-\d+(\.\d+)*\.(unpacked|removed)(\.\w+)?")
-# What an atomic write leaves that was killed before its end (``files.name_beside``).
-_HALF_WRITTEN = re.compile(
-    r"\.(.+\.(settings|status|HandlerState)|Handler\w+(\.json)?)\.[0-9a-f]{12}"
+# ".Name-1.0.unpacked", ".Name-1.0.removed", and the folder that unpacking begins with, whose name
+# may be cut short (``archive.unpack``).
+_LEFT_OVER = re.compile(
+    r"\.(?P<name>.+)-\d+(\.\d+)*\.(unpacked|removed(\.[0-9a-f]{8})?)|\.\..{1,39}\.[a-z0-9_]{8}"
+)
+# What an atomic write leaves that was killed before its end (``files.name_beside``), whose name
+# may be cut short too. In a handler's folders there may be files of its own like that.
+_HALF_WRITTEN = re.compile(r"\..{1,40}\.[0-9a-f]{12}")
+_HALF_WRITTEN_OURS = re.compile(
+    r"\.(.+\.(settings|status|HandlerState)|Handler\w+(\.json)?|.{40})\.[0-9a-f]{12}"
 )
 _PACKAGE = re.compile(r"(?P<folder>(?P<name>[^-]+)-\d+(\.\d+)*)\.zip", re.IGNORECASE)
 
@@ -42,9 +47,11 @@ def prepare(paths: Paths) -> None:
         if match and match["name"] != AGENT_NAME and entry.is_dir() and not entry.is_symlink():
             log.info("Remove %s, which an earlier run left behind", entry)
             package.discard(entry)
+    _sweep_files(paths.lib, _HALF_WRITTEN)
     for home in homes_on_disk(paths):
         try:
-            _sweep_home(home)
+            for folder in (home.folder, home.config, home.status):
+                _sweep_files(folder, _HALF_WRITTEN_OURS)
             ensure_environment(home)
         except (AgentError, OSError) as error:
             log.warning("Cannot prepare %s: %s", home.full_name, describe(error))
@@ -70,8 +77,11 @@ def _has_folder(path: Path, name: str) -> bool:
     return path.with_name(name).is_dir()
 
 
-def _sweep_home(home: HandlerHome) -> None:
-    for folder in (home.folder, home.config, home.status):
-        for path in folder.glob(".*"):
-            if _HALF_WRITTEN.fullmatch(path.name) and path.is_file():
+def _sweep_files(folder: Path, pattern: re.Pattern[str]) -> None:
+    """Nobody else writes here now: no worker runs yet, and no older ext-handler any more."""
+    for path in folder.glob(".*"):
+        if pattern.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            try:
                 files.remove(path)
+            except OSError as error:
+                log.warning("Cannot remove %s: %s", path, describe(error))

@@ -6,11 +6,10 @@ there is room, or once the certificate has come; what failed for a reason of its
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from waagent.core.errors import find_disk_trouble
 from waagent.extensions.failure import Failure
-from waagent.extensions.plans import Plan
 from waagent.extensions.sequence import Item
 from waagent.protocol.documents.status import NOT_READY, ExtensionStatus, HandlerStatus
 
@@ -43,10 +42,11 @@ class Unfinished:
         self._skipped.clear()
         self._untold.clear()
 
-    def left_of(self, plans: Iterable[Plan]) -> tuple[Plan, ...]:
-        """Of all plans those that are to be carried out again."""
-        again = {*self._without_room, *self._without_certificate, *self._skipped}
-        return tuple(each for each in plans if each.item.name in again)
+    @property
+    def again(self) -> frozenset[str]:
+        """What is to be done again, by name: nothing that failed for a reason of its own."""
+        lacking = {*self._without_room, *self._without_certificate}
+        return frozenset(lacking | self._skipped if lacking else ())
 
     def failed(self, item: Item, error: Exception, missing: frozenset[str]) -> None:
         """An item failed; ``missing`` are certificates that did not come."""

@@ -68,7 +68,7 @@ def test_plan_covers_every_item_once_in_order_of_levels(handlers: list[Handler])
 def test_plan_of_what_was_done_is_empty_until_a_restart(handlers: list[Handler]) -> None:
     """A new process knows of nothing done."""
     wanted = goal(*handlers)
-    assert plan(wanted, Known(done=wanted.id)) == ()
+    assert plan(wanted, Known(done=wanted.identity)) == ()
     assert len(plan(wanted, Known(done="incarnation_0"))) == len(plan(wanted, Known()))
 
 

@@ -248,7 +248,8 @@ def test_start_sweeps_what_a_kill_left_and_renews_environments(world: World) -> 
     home.environment.write_text("stale")
     for name in (
         f".{NAME}-1.0.0.unpacked",
-        f"..{NAME}-1.0.0.unpacked.ab12_x",
+        f"..{NAME}-1.0.0.unpacked.ab12_xyz",
+        "..Microsoft.Azure.Monitor.AzureMonitorLin.ab12_xyz",
         f".{NAME}-1.removed",
     ):
         (world.paths.lib / name / "bin").mkdir(parents=True)
@@ -261,6 +262,7 @@ def test_start_sweeps_what_a_kill_left_and_renews_environments(world: World) -> 
         home.config / "HandlerCommand",
     ]
     whole += [home.folder / "HandlerEnvironment.json", home.status / "0.status"]
+    whole += [home.config / f"{'a' * 60}.0.settings", world.paths.lib / f"{NAME}.1.manifest.xml"]
     half = [path.with_name(files.name_beside(path.name)) for path in whole]
     for path in half:
         path.write_text("half")
