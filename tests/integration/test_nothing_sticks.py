@@ -246,6 +246,21 @@ def test_settings_that_change_under_the_same_etag_are_carried_out(fast: RootedAg
     assert enables(fast) == 2, "once for each"
 
 
+def test_settings_that_came_with_a_delivery_that_failed_are_not_forgotten(
+    fast: RootedAgent,
+) -> None:
+    number = fast.fabric.vm.incarnation
+    fast.fabric.portal.update_settings(ECHO, {"echo": "next"})
+    fast.fabric.platform.change()
+    fast.fabric.fault("wire.sharedconfig", "NOT_FOUND", 1)
+    fast.turn()
+    assert "echo=fast" in fast.extension(ECHO)[2]
+    fast.fabric.platform.change(new_incarnation=False, incarnation=number)
+    fast.turn()
+    assert fast.fabric.journal.entries("hgap.vmsettings")[-1].answer == 304
+    assert "echo=next" in fast.extension(ECHO)[2]
+
+
 def test_host_that_never_says_not_modified_costs_nothing(fast: RootedAgent) -> None:
     fast.fabric.fault("hgap.vmsettings", whole_settings(fast))
     fast.turn()

@@ -18,7 +18,7 @@ from waagent.core.events import Events, Op
 from waagent.core.http import Response
 from waagent.core.later import Later
 from waagent.core.paths import Paths
-from waagent.core.records import dataclass, replace
+from waagent.core.records import dataclass
 from waagent.core.version import Version
 from waagent.protocol.documents.extensions import ExtensionsGoalState, GoalStateSource
 from waagent.protocol.documents.json_fields import Fields, parse_json
@@ -65,12 +65,11 @@ class UnreadableSettings(DocumentError):
 
 @dataclass(frozen=True)
 class Fetched:
-    """One answer: the settings, their raw text, and whether they are new since the last."""
+    """One answer: the settings and their raw text; the very same as long as they are not new."""
 
     settings: ExtensionsGoalState
     etag: str
     raw: bytes
-    is_updated: bool
 
 
 class FastTrack:
@@ -134,7 +133,7 @@ class FastTrack:
     @property
     def remembered(self) -> Optional[Fetched]:
         """The settings that were good last, as if the host had said that they are unchanged."""
-        return None if self._cached is None else replace(self._cached, is_updated=False)
+        return self._cached
 
     def _count_failure(self) -> None:
         if self._failing_since is None:
@@ -224,7 +223,7 @@ class FastTrack:
         is_same = known is not None and (known.etag, known.raw) == (etag, response.body)
         if is_same and asked_with is not None:
             return self.remembered  # a host that never says 304
-        self._cached = Fetched(settings, etag, response.body, is_updated=True)
+        self._cached = Fetched(settings, etag, response.body)
         self._record(settings)
         return self._cached
 

@@ -67,6 +67,7 @@ class Store:
             wire, channels, certificates, paths=paths, events=events, history=history
         )
         self._snapshot: Optional[Snapshot] = None
+        self._weighed: Optional[ExtensionsGoalState] = None
         self._stopped: Optional[SupportStopped] = None
         self._unreadable: set[str] = set()
         self._does_without = False
@@ -109,7 +110,8 @@ class Store:
             return self._adopt_without_fast_track(goal_state, raw, self._stopped)
         if settings is not None and settings.settings.source is GoalStateSource.FABRIC:
             settings = None  # the fabric's own document counts: certificates come with it (4.4)
-        settings_are_new = settings is not None and settings.is_updated
+        # Not what the host calls new: what failed to be adopted before is new still.
+        settings_are_new = settings is not None and settings.settings is not self._weighed
         if not is_new and not settings_are_new and known is not None:
             return self._with_late_certificates(known)
         self._begin_history(goal_state, settings if settings_are_new else None)
@@ -120,6 +122,7 @@ class Store:
                 snapshot = snapshot.outdated_before(self._fast_track.timestamp())
         else:
             snapshot = _merge(known, settings, held=known)
+        self._weighed = settings.settings if settings is not None else None
         return self._adopt(snapshot)
 
     def forget_fast_track(self) -> None:
