@@ -8,7 +8,7 @@ from typing import BinaryIO, Optional, Union
 
 import pytest
 
-from waagent.core.errors import Garbled, HttpError, Unreachable
+from waagent.core.errors import Garbled, HttpError, RequestStopped, Unreachable
 from waagent.core.http import Request, Response
 
 Reply = Union[Response, HttpError]
@@ -31,6 +31,12 @@ def garbled(url: str = "http://nowhere/") -> Garbled:
     return Garbled(
         f"[HTTP Failed] GET {url} -- HttpException the answer was cut short", method="GET", url=url
     )
+
+
+def stopped(url: str = "http://nowhere/") -> RequestStopped:
+    """The agent is told to stop before there is an answer."""
+    text = f"cannot wait for the answer to GET {url}: the agent is told to stop"
+    return RequestStopped(text, method="GET", url=url)
 
 
 @dataclass

@@ -37,6 +37,10 @@ class CutShort(http.client.HTTPException):
     """The connection ended within the answer."""
 
 
+class StopHeard(ConnectionAbortedError):
+    """The agent was told to stop."""
+
+
 class Endless(http.client.HTTPException):
     """More came than any answer may have; it would be as much the next time."""
 
@@ -68,9 +72,9 @@ class Budget:
             raise Endless("the peer sends without end")
 
     def check_stop(self) -> None:
-        """Raise ``ConnectionAbortedError`` once the agent is told to stop."""
+        """Raise ``StopHeard`` once the agent is told to stop."""
         if self._stop is not None and self._stop.is_set():
-            raise ConnectionAbortedError("the agent is told to stop")
+            raise StopHeard("the agent is told to stop")
 
     def await_ready(self, descriptor: int, event: int, wanted_s: float) -> None:
         """Wait until a descriptor can be read or written; ``socket.timeout`` when it cannot.

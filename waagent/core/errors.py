@@ -96,6 +96,10 @@ class Garbled(Unreachable):
     """The peer was there, but what it said is no whole answer: cut short, or no HTTP."""
 
 
+class RequestStopped(Unreachable):
+    """The agent was told to stop before there was an answer: nobody is to blame."""
+
+
 class HttpStatus(HttpError):
     """An answer with a status that is no success for this request."""
 

@@ -23,9 +23,9 @@ from typing import BinaryIO, Optional, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from waagent.core.clock import Clock, Stop
-from waagent.core.connection import Budget, Connection, CutShort
+from waagent.core.connection import Budget, Connection, CutShort, StopHeard
 from waagent.core.context import Address
-from waagent.core.errors import Garbled, GuestError, HttpError, Unreachable
+from waagent.core.errors import Garbled, GuestError, HttpError, RequestStopped, Unreachable
 from waagent.core.proxy import ProxyRules
 from waagent.core.records import dataclass, field
 from waagent.core.redact import without_query
@@ -77,9 +77,9 @@ class Transport(Protocol):
     def send(self, request: Request, sink: Optional[BinaryIO] = None) -> Response:
         """One request, one answer of whatever status; a sink takes the body of a success.
 
-        Raises ``Unreachable`` when there is no whole answer, also when the agent is told to stop;
-        ``HttpError`` for a request that cannot be sent or an answer that would be as bad the next
-        time; ``GuestError`` when the sink takes no more.
+        Raises ``Unreachable`` when there is no whole answer, as ``RequestStopped`` when the agent
+        is told to stop; ``HttpError`` for a request that cannot be sent or an answer that would be
+        as bad the next time; ``GuestError`` when the sink takes no more.
         """
 
 
@@ -113,6 +113,9 @@ class HttpTransport:
             kind = Garbled if isinstance(error, MAY_BE_PASSING) else HttpError
             text = f"[HTTP Failed] {request.method} {url} -- HttpException {_why(error)}"
             raise kind(text, method=request.method, url=url) from error
+        except StopHeard as error:
+            text = f"cannot wait for the answer to {request.method} {url}: {error}"
+            raise RequestStopped(text, method=request.method, url=url) from error
         except OSError as error:
             text = f"[HTTP Failed] {request.method} {url} -- IOError {_why(error)}"
             raise Unreachable(text, method=request.method, url=url) from error

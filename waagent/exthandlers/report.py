@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Optional
 
 from waagent.core.context import Context
-from waagent.core.errors import AgentError, describe
+from waagent.core.errors import AgentError, RequestStopped, describe
 from waagent.core.events import Op
 from waagent.core.records import dataclass, replace
 from waagent.core.sockets import kernel_hostname
@@ -76,6 +76,8 @@ class Report:
         except UploadUriMissing as error:
             log.debug("%s", describe(error))
             self._count_failure(error)
+        except RequestStopped:
+            return
         except AgentError as error:
             self._context.events.add(
                 Op.EXTENSION_PROCESSING, error.for_fabric(), success=False, every_s=SAY_EVERY_S

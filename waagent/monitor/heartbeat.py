@@ -11,7 +11,7 @@ import uuid
 from typing import Callable
 
 from waagent.core.clock import Clock
-from waagent.core.errors import AgentError, HttpError, describe
+from waagent.core.errors import AgentError, HttpError, RequestStopped, describe
 from waagent.core.events import Events, Op
 from waagent.core.version import AGENT_NAME, AGENT_VERSION
 from waagent.core.workers import Periodic
@@ -85,6 +85,8 @@ class HostHeartbeat:
         try:
             self._host.ensure_available()
             self._host.refresh()
+        except RequestStopped:
+            return
         except AgentError as error:
             message = f"Failed to look at the HostPlugin: {describe(error)}"
             self._events.add(Op.HOST_PLUGIN_HEARTBEAT, message, success=False)
@@ -92,6 +94,8 @@ class HostHeartbeat:
         is_healthy, why = True, ""
         try:
             self._host.plugin.fetch_health()
+        except RequestStopped:
+            return
         except HttpError as error:
             is_healthy, why = False, describe(error)
             log.warning("The HostPlugin is not healthy: %s", why)
@@ -114,7 +118,10 @@ class ImdsHeartbeat:
 
     def beat(self) -> None:
         """One look."""
-        probe = self._imds.probe()
+        try:
+            probe = self._imds.probe()
+        except RequestStopped:
+            return
         self._health.observe(IMDS_HEARTBEAT, probe.is_healthy, "", probe.text)
 
 

@@ -11,7 +11,7 @@ from collections import deque
 from typing import Protocol
 
 from waagent.core.clock import Clock
-from waagent.core.errors import AgentError, describe
+from waagent.core.errors import AgentError, RequestStopped, describe
 from waagent.core.events import Events, Op
 from waagent.core.log import Quietly
 from waagent.core.workers import Periodic
@@ -56,7 +56,10 @@ class Sender:
                 self._fill()
             if not self._waiting:
                 break
-            self._post(self._waiting.popleft())
+            batch = self._waiting.popleft()
+            if not self._post(batch):
+                self._waiting.appendleft(batch)  # to be left to the next process
+                return
         if self._waiting or len(self._outbox):
             self._outbox.bell.ring()  # the rest has its turn after a pause
         self._losses.report(self._events)
@@ -81,15 +84,19 @@ class Sender:
         for event in oversized:
             self._drop(event)
 
-    def _post(self, batch: Batch) -> None:
+    def _post(self, batch: Batch) -> bool:
+        """Whether it is dealt with, one way or the other; not if the agent is told to stop."""
         try:
             self._server.post_telemetry(batch.body)
+        except RequestStopped:
+            return False
         except AgentError as error:
             self.lost += len(batch.events)
             self._losses.add(describe(error))
             log.warning("Lost %d telemetry events: %s", len(batch.events), describe(error))
         else:
             self.posted += len(batch.events)
+        return True
 
     def _drop(self, event: TelemetryEvent) -> None:
         self.lost += 1

@@ -20,6 +20,7 @@ from waagent.core.errors import (
     GuestError,
     HttpError,
     HttpStatus,
+    RequestStopped,
     find_disk_trouble,
 )
 from waagent.core.events import Op
@@ -105,7 +106,7 @@ class Channels:
                 raise DownloadError(f"Timeout downloading {what} after {ALL_URIS_S:g} s")
             try:
                 return fetch(uri), uri
-            except _StoreFailed:
+            except (_StoreFailed, RequestStopped):
                 raise
             except AgentError as error:
                 log.info("Cannot use %s for %s: %s", without_query(uri), what, error)
@@ -127,12 +128,14 @@ class Channels:
         other = HOST if primary == DIRECT else DIRECT
         try:
             return fetch(primary)
-        except _StoreFailed:
+        except (_StoreFailed, RequestStopped):
             raise
         except AgentError as error:
             first = error
         try:
             fetched = fetch(other)
+        except RequestStopped:
+            raise
         except AgentError as second:
             raise HttpError(
                 "Download failed both on the primary and fallback channels. "
@@ -190,6 +193,8 @@ class Channels:
 
     def _refused(self, url: str, error: HttpError) -> AgentError:
         """The error as the portal shows it, of which the fabric is told too."""
+        if isinstance(error, RequestStopped):
+            return error
         told: AgentError = error
         if isinstance(error, HttpStatus) and "attempts" not in error.facts:
             told = ProtocolFault(f"Fetch failed from [{without_query(url)}]: {error.message}")

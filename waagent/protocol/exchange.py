@@ -12,7 +12,14 @@ from urllib.parse import urlsplit
 
 from waagent.core import retry
 from waagent.core.clock import Clock, Stop
-from waagent.core.errors import AgentError, Garbled, HttpError, HttpStatus, Unreachable
+from waagent.core.errors import (
+    AgentError,
+    Garbled,
+    HttpError,
+    HttpStatus,
+    RequestStopped,
+    Unreachable,
+)
 from waagent.core.http import Request, Response, Transport
 from waagent.core.records import replace
 from waagent.core.redact import without_query
@@ -113,8 +120,7 @@ class Exchange:
 
     def _count(self, request: Request, error: Unreachable) -> None:
         """An answer that is no HTTP is no I/O error, and neither is that we are to stop."""
-        is_stopped = self.stop is not None and self.stop.is_set()
-        if not isinstance(error, Garbled) and not is_stopped:
+        if not isinstance(error, (Garbled, RequestStopped)):
             self.io_errors.count(self._peer(request.url))
 
     def _is_platform(self, url: str) -> bool:
@@ -151,6 +157,8 @@ def find_sample(error: AgentError) -> Optional[bool]:
 
 
 def _judge(again: frozenset[int], error: AgentError) -> Verdict:
+    if isinstance(error, RequestStopped):
+        return Verdict.FINAL
     if isinstance(error, Throttled):
         return Verdict.THROTTLED
     if isinstance(error, Unreachable):

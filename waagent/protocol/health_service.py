@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Optional
 
 from waagent.core.clock import Bell, Clock
-from waagent.core.errors import HttpError, describe
+from waagent.core.errors import HttpError, RequestStopped, describe
 from waagent.core.events import Events, Op
 from waagent.core.http import Request
 from waagent.core.log import Quietly
@@ -172,6 +172,8 @@ class HealthService:
         )
         try:
             self._exchange.send(request)
+        except RequestStopped:
+            return
         except HttpError as error:
             why = describe(error)
             if self._quietly.may_say(f"{observation.name}: {why}"):

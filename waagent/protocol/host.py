@@ -11,7 +11,7 @@ import threading
 from typing import Callable, Optional, TypeVar
 
 from waagent.core.clock import Clock
-from waagent.core.errors import AgentError, HttpError
+from waagent.core.errors import AgentError, HttpError, RequestStopped
 from waagent.core.events import Events, Op
 from waagent.core.http import Response
 from waagent.core.records import dataclass
@@ -93,6 +93,8 @@ class Host:
         try:
             response = self.plugin.fetch_versions(self.identity)
             available = response.status in OK and API_VERSION.encode() in response.body
+        except RequestStopped:
+            raise
         except HttpError as error:
             sample = find_sample(error)  # exhausted retries and 410: unhealthy without a value
             healthy, text = sample is True, "" if sample is None else error.message

@@ -8,7 +8,15 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-from waagent.core.errors import AgentError, Garbled, HttpError, HttpStatus, Unreachable, describe
+from waagent.core.errors import (
+    AgentError,
+    Garbled,
+    HttpError,
+    HttpStatus,
+    RequestStopped,
+    Unreachable,
+    describe,
+)
 from waagent.core.events import Events
 from waagent.core.http import Request
 from waagent.core.redact import redact
@@ -49,6 +57,8 @@ class Imds:
         """
         try:
             response = self._exchange.send(_request("instance", f"{self._user_agent}+health"))
+        except RequestStopped:
+            raise
         except HttpError as error:
             return _judge(error, "instance")
         fault = find_instance_fault(response.body)

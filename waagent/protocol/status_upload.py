@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from waagent.core.errors import AgentError, HttpError, HttpStatus
+from waagent.core.errors import AgentError, HttpError, HttpStatus, RequestStopped
 from waagent.core.events import Op
 from waagent.core.http import Request
 from waagent.core.log import Quietly
@@ -36,7 +36,7 @@ class StatusUploader:
         """Upload; ``False`` when the host says that we moved (the next turn's upload is good).
 
         When it says so again the status goes direct: nobody knows how long it will.
-        Raises ``ProtocolFault`` when neither channel takes it.
+        Raises ``ProtocolFault`` when neither channel takes it, ``RequestStopped`` as it is.
         """
         try:
             self._put_through_host(blob, body)
@@ -54,6 +54,8 @@ class StatusUploader:
                 log.info("%s", text)
             self._ways.host.refresh()
             return False
+        except RequestStopped:
+            raise
         except AgentError as error:
             self._fall_back(blob, body, error)
         return True
@@ -88,6 +90,8 @@ class StatusUploader:
                     accept=CREATED,
                 )
             self.last_way = DIRECT
+        except RequestStopped:
+            raise
         except AgentError as error:
             raise ProtocolFault(
                 "Failed to upload status blob via either channel: "

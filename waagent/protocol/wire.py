@@ -6,7 +6,7 @@ Source: spec WIRE 2.3 (headers), 12 (table of requests).
 from __future__ import annotations
 
 from waagent.core.clock import Clock
-from waagent.core.errors import HttpError, HttpStatus
+from waagent.core.errors import HttpError, HttpStatus, RequestStopped
 from waagent.core.http import Request
 from waagent.core.retry import Policy
 from waagent.core.version import AGENT_NAME
@@ -78,11 +78,15 @@ class Wire:
         self._send(Request("POST", url, XML, body), exchange.TELEMETRY)
 
     def _send(self, request: Request, policy: Policy = exchange.DEFAULT) -> bytes:
-        """The body of a success; anything else but 410 is a ``ProtocolFault`` (spec WIRE 2.10)."""
+        """The body of a success; anything else but 410 is a ``ProtocolFault`` (spec WIRE 2.10).
+
+        ``RequestStopped`` passes too.
+        """
         try:
             return self._exchange.send(request, policy=policy).body
         except HttpError as error:
-            if isinstance(error, StaleGoalState) and not isinstance(error, InvalidContainer):
+            is_gone = isinstance(error, StaleGoalState) and not isinstance(error, InvalidContainer)
+            if is_gone or isinstance(error, RequestStopped):
                 raise
             raise ProtocolFault(f"[Wireserver Exception] {_words(request, error)}") from error
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support.clock import ManualClock
 from tests.support.spool import spooled
 from tests.support.telemetry import TelemetryListener, tools
-from tests.support.transport import ScriptedTransport, answers
+from tests.support.transport import ScriptedTransport, answers, stopped
 from waagent.core.clock import MAX_WAIT_S
 from waagent.core.errors import AgentError
 from waagent.core.events import AGENT_PROVIDER, LOG_PROVIDER, Events, Op
@@ -189,3 +189,18 @@ def test_outbox_is_full_at_its_limit_and_empty_when_taken() -> None:
     assert outbox.is_full()
     assert [one.value("Message") for one in outbox.take_all()] == ["a", "b"]
     assert (len(outbox), outbox.is_full()) == (0, False)
+
+
+def test_batch_that_a_stop_interrupts_is_left_to_the_next_process(tmp_path: Path) -> None:
+    """With all that waited behind it; it is no loss, and the fabric is told of none."""
+    collecting, clock = tools(tmp_path / "events")
+    transport = ScriptedTransport({("POST", URL): stopped()})
+    wire = Wire(Exchange(transport, clock, endpoint=ENDPOINT), ENDPOINT, clock)
+    sender = Sender(collecting.outbox, wire, events=collecting.events, clock=clock)
+    for text in ("first", "second"):
+        collecting.outbox.put(event(text))
+    collecting.outbox.put(event("of another", LOG_PROVIDER))
+    sender.send()
+    assert (len(transport.sent), sender.posted, sender.lost) == (1, 0, 0)
+    assert sender.give_back() == 3
+    assert len(list((tmp_path / "events").iterdir())) == 3

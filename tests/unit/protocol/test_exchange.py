@@ -9,9 +9,9 @@ from typing import Union
 import pytest
 
 from tests.support.clock import ManualClock
-from tests.support.transport import Reply, ScriptedTransport, answers, garbled, no_answer
+from tests.support.transport import Reply, ScriptedTransport, answers, garbled, no_answer, stopped
 from waagent.core.clock import Stop
-from waagent.core.errors import HttpError, HttpStatus, Unreachable
+from waagent.core.errors import HttpError, HttpStatus, RequestStopped, Unreachable
 from waagent.core.http import Request, Response
 from waagent.core.retry import Policy
 from waagent.protocol import exchange
@@ -126,9 +126,9 @@ def test_peer_that_is_cut_short_is_tried_again_and_is_no_io_error() -> None:
 
 
 def test_request_that_a_stop_ends_is_no_io_error() -> None:
-    peer = Peer(no_answer(URL), stop=True)
-    peer.fail()
-    assert peer.attempts == 1
+    peer = Peer(stopped(URL))
+    assert isinstance(peer.fail(), RequestStopped)
+    assert (peer.attempts, peer.clock.waits) == (1, [])
     assert not any(peer.exchange.io_errors.take().values())
 
 
