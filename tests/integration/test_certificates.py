@@ -13,6 +13,7 @@ from tests.fabric import ECHO, Fabric, JitUser
 from tests.fabric.certificates import AES, DES, OAEP, PKCS1, StoredCertificate
 from tests.support.agent import RootedAgent
 from waagent.core.events import Op
+from waagent.protocol.errors import ProtocolFault
 
 
 def ciphers(agent: RootedAgent, since: int = 0) -> list[str]:
@@ -120,17 +121,15 @@ def test_unreadable_transport_certificate_costs_only_the_certificates(bare: Root
 
 def test_remote_access_is_read_and_needs_the_transport_certificate(bare: RootedAgent) -> None:
     bare.fabric.platform.set_users([JitUser("jit1", "Pass word 1")])
-    bare.turn()
-    access = bare.session.store.current().remote_access
+    access = bare.session.store.refresh().remote_access
     assert access is not None
     assert [user.name for user in access.users] == ["jit1"]
     bare.paths.transport_cert.rename(bare.lib("elsewhere"))
     bare.fabric.platform.set_users([JitUser("jit2", "Pass word 2")])
-    bare.new_status()
-    assert bare.process.loop.failures_since_heartbeat == 1
+    with pytest.raises(ProtocolFault, match=r"Failed to read .*TransportCert\.pem"):
+        bare.session.store.refresh()
     bare.lib("elsewhere").rename(bare.paths.transport_cert)
-    bare.turn()
-    access = bare.session.store.current().remote_access
+    access = bare.session.store.refresh().remote_access
     assert access is not None
     assert [user.name for user in access.users] == ["jit2"]
 
