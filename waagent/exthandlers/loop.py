@@ -113,6 +113,8 @@ class Loop:
         self._report(is_meanwhile=True)
 
     def _report(self, *, is_meanwhile: bool = False) -> None:
+        if self._context.stop.is_set():
+            return  # nothing is sent any more
         try:
             self._parts.report.upload(self._processing.outcome, is_meanwhile=is_meanwhile)
         except (AgentError, OSError) as error:
@@ -134,7 +136,8 @@ class Loop:
                 if self._awaits_certificates(snapshot):
                     log.warning("Go on with %s all the same", snapshot.extensions.id)
         except (AgentError, OSError) as error:
-            self._complain(error)
+            if not self._context.stop.is_set():
+                self._complain(error)
             return False
         self._tell_of_recovery(snapshot)
         return True
