@@ -35,14 +35,14 @@ class Lived:
         )
 
 
-def live_through(root: Path, fault: str, group: str, *, seconds: float) -> Lived:
+def live_through(root: Path, fault: str, group: str, *, seconds: float, conf: str = "") -> Lived:
     """Fault on with a new goal state; off again with another, which has to be reported as done.
 
     Raises ``AssertionError`` where the child dies, asks too much, or does not come back.
     """
     with Fabric() as fabric:
         fabric.platform.set_fast_track(FAST_TRACK_FABRIC)
-        with RealChild(root, fabric) as child:
+        with RealChild(root, fabric, conf=conf) as child:
             fabric.await_extension(ECHO, seq_no=0, within_s=FIRST_WITHIN_S)
             since, cpu_s, began = child.requests(), child.cpu_s(), time.monotonic()
             fabric.fault("" if group == "everything" else group, fault)
