@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ALL_URIS_S = 300.0
+MOST_URIS = 32
 DIRECT = "Direct"
 HOST = "HostGAPlugin"
 HOST_ARTIFACT = "GuestAgentPluginArtifact"
@@ -101,7 +102,7 @@ class Channels:
         clock = self._ways.clock
         deadline = clock.monotonic() + ALL_URIS_S
         last: Optional[AgentError] = None
-        for uri in shuffled:
+        for uri in shuffled[:MOST_URIS]:
             if clock.monotonic() > deadline:
                 raise DownloadError(f"Timeout downloading {what} after {ALL_URIS_S:g} s")
             try:

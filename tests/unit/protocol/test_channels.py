@@ -13,7 +13,7 @@ from tests.support.transport import answers, no_answer
 from tests.unit.protocol.world import ARTIFACT, GOAL_STATE, STATUS, Script, World, goal_state
 from waagent.core.errors import AgentError, HttpError
 from waagent.core.events import Op
-from waagent.protocol.channels import DownloadError
+from waagent.protocol.channels import MOST_URIS, DownloadError
 from waagent.protocol.documents.extensions import StatusBlob
 from waagent.protocol.errors import ProtocolFault
 
@@ -129,6 +129,14 @@ def test_bad_request_is_tried_again_for_texts_and_means_that_we_moved_for_packag
     one.session.channels.fetch_package([PACKAGE], tmp_path / "p.zip", lambda _: None)
     assert one.asked(GOAL_STATE) == 2
     assert one.headers(ARTIFACT)["x-ms-containerid"] == "new"
+
+
+def test_no_more_than_some_mirrors_are_tried(tmp_path: Path) -> None:
+    uris = [f"https://m{number}.example/m.xml" for number in range(1000)]
+    one = world(tmp_path, {**{("GET", uri): answers(404) for uri in uris}, ARTIFACT: answers(404)})
+    with pytest.raises(DownloadError):
+        one.session.channels.fetch_text(uris, "m")
+    assert sum(one.asked(("GET", uri)) for uri in uris) == MOST_URIS
 
 
 def test_next_uri_is_tried_when_a_package_cannot_be_used(tmp_path: Path) -> None:
