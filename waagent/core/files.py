@@ -168,10 +168,14 @@ def _holds(path: Path, data: bytes, mode: int) -> bool:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return False
-    with os.fdopen(descriptor, "rb") as stream:
+    try:
         state = os.fstat(descriptor)
         is_ours = state.st_mode == stat.S_IFREG | mode and state.st_uid == os.geteuid()
-        return is_ours and state.st_size == len(data) and stream.read(len(data) + 1) == data
+        return is_ours and state.st_size == len(data) and os.read(descriptor, len(data) + 1) == data
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def _open_plain(path: Path) -> int:

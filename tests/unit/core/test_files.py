@@ -350,3 +350,12 @@ def test_file_that_need_not_last_is_whole_all_the_same(tmp_path: Path) -> None:
     assert names(tmp_path) == []
     files.write(path, "whole", mode=files.SECRET, lasting=False)
     assert (path.read_text(), mode(path), names(tmp_path)) == ("whole", 0o600, ["note"])
+
+
+def test_folder_in_a_files_place_is_an_error_that_names_it(tmp_path: Path) -> None:
+    """As for any write."""
+    (tmp_path / "state").mkdir()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(IsADirectoryError, match="state"):
+        files.ensure_content(tmp_path / "state", "Enabled")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
