@@ -75,10 +75,17 @@ class Client:
         port = parts.port or 80
         real = self.fabric.address_book[f"{parts.hostname}:{port}"]
         target = parts.path + ("?" + parts.query if parts.query else "")
-        all_headers = {"Host": parts.netloc, "Connection": "close", **(headers or {})}
+        usual = {"Host": parts.netloc, "Accept-Encoding": "identity", "Connection": "close"}
+        if body is not None or method != "GET":
+            usual["Content-Length"] = str(len(body or b""))
+        given = dict(headers or {})
+        ordered = {**{n: v for n, v in usual.items() if n not in given}, **given}
         connection = http.client.HTTPConnection(*real, timeout=self.timeout_s)
         with contextlib.closing(connection):
-            connection.request(method, target, body, all_headers)
+            connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+            for name, value in ordered.items():
+                connection.putheader(name, value)
+            connection.endheaders(body)
             answer = connection.getresponse()
             return Reply(answer.status, dict(answer.getheaders()), answer.read())
 

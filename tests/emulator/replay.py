@@ -92,7 +92,6 @@ class Replay:
         url = self._fill(record["url"])
         body = self._body(record, upcoming)
         headers = {name: self._fill(value) for name, value in record["headers"]}
-        headers.pop("Accept-Encoding")
         if "Content-Length" in headers:
             headers["Content-Length"] = str(len(body or b""))
         if record["endpoint"] == "storage.system" and record["method"] == "PUT":

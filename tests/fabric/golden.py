@@ -132,6 +132,7 @@ def normalise(record: Record) -> dict[str, frozenset[str]]:
         facts.setdefault(f"header {name.lower()}", set()).add(
             f"{name}: {_header_fact(name, value)}"
         )
+    facts["headers"] = {", ".join(name for name, _ in record["headers"])}
     for field, value in _body_facts(record):
         facts.setdefault(field, set()).add(value)
     return {field: frozenset(values) for field, values in facts.items()}
@@ -179,25 +180,35 @@ def _xml_facts(node: ET.Element, where: str) -> Iterable[tuple[str, str]]:
     path = f"{where} {node.tag}" if where == "xml" else f"{where}/{node.tag}"
     yield path, _plain((node.text or "").strip())
     yield from ((f"{path}@{name}", _plain(value)) for name, value in node.attrib.items())
+    if len(node):
+        yield f"{path} children", ", ".join(child.tag for child in node)
     for child in node:
         yield from _xml_facts(child, path)
 
 
 def _json_facts(value: Any, where: str) -> Iterable[tuple[str, str]]:
     if isinstance(value, dict):
-        label = value.get("ObservationName") or value.get("headerName")
+        yield f"{where} keys", ", ".join(value)
         for name, member in value.items():
-            inside = f"{where}<{label}>" if label else where
-            yield from _json_facts(member, f"{inside}.{name}")
+            yield from _json_facts(member, f"{where}.{name}")
     elif isinstance(value, list):
-        if not value:
-            yield f"{where}[]", "(empty)"
-        for item in value:
-            yield from _json_facts(item, f"{where}[]")
+        labels = [_label(item) for item in value]
+        yield f"{where}[]", ", ".join(labels) if any(labels) else "(items)" if value else "(empty)"
+        for label, item in zip(labels, value):
+            yield from _json_facts(item, f"{where}[]<{label}>" if label else f"{where}[]")
     elif where.endswith(_MACHINE_FIELDS):
         yield where, f"({type(value).__name__})"
     else:
         yield where, _plain(json.dumps(value))
+
+
+def _label(item: Any) -> str:
+    """What tells an item of a list from the others, so that none passes for another."""
+    if not isinstance(item, dict):
+        return ""
+    name = item.get("ObservationName") or item.get("headerName") or item.get("handlerName")
+    config = item.get("runtimeSettingsStatus", {}).get("extensionName")
+    return " ".join(filter(None, (name, config)))
 
 
 def _event_facts(events: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.golden import recorded
 from tests.support.machine import Machine
 from tests.support.spool import spooled
 from waagent.core.errors import GuestError
@@ -39,3 +40,21 @@ def test_memory_is_measured_every_hour(tmp_path: Path) -> None:
     guest = Machine().boot(tmp_path / "root")
     (periodic,) = periodics(MemoryReport(guest.system, Events(tmp_path, guest.clock)))
     assert periodic.every_s == 3600.0
+
+
+def test_metrics_have_the_recorded_parameters(tmp_path: Path) -> None:
+    """All of them, those that the events of a request share among them."""
+    requests = list(recorded("wire.telemetry", "04-failing.jsonl"))
+    theirs = [
+        {**request["body_events"]["common"], **event["params"]}
+        for request in requests
+        for event in request["body_events"]["events"]
+        if event["id"] == "4"
+    ]
+    guest = Machine(files={"/proc/meminfo": MEMINFO}).boot(tmp_path / "root")
+    MemoryReport(guest.system, Events(tmp_path / "spool", guest.clock)).report()
+    ours = spooled(tmp_path / "spool")
+    named = ("Category", "Counter", "Instance")
+    key = sorted({tuple(event[name] for name in named) for event in theirs})
+    assert sorted(tuple(event[name] for name in named) for event in ours) == key
+    assert {frozenset(event) for event in theirs} == {frozenset(event) for event in ours}
