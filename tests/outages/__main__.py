@@ -28,9 +28,13 @@ REFUSED = "REFUSED"
 IN_REAL_TIME = ("UNAVAILABLE", "HANG", REFUSED)
 
 
-def hour(endpoints: Sequence[str]) -> None:
-    """The rows of these endpoints in compressed time; of all without any."""
-    cases = [case for case in every_case() if not endpoints or case.endpoint in endpoints]
+def hour(chosen: Sequence[str]) -> None:
+    """The rows of these endpoints, or `ENDPOINT:FAULT`, in compressed time; all without any."""
+    cases = [
+        case
+        for case in every_case()
+        if not chosen or {case.endpoint, f"{case.endpoint}:{case.fault}"} & set(chosen)
+    ]
     rows = {row[:2]: row for row in document.read(document.HOUR)}
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for case, cost in zip(cases, pool.map(_play, cases)):
