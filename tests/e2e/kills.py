@@ -130,4 +130,5 @@ KILLS = (
     Kill("child: extension runs enable", text=(CALLS, "== enable"), victim=CHILD, pause_s=2),
     Kill("child: status is on its way", endpoint="hgap.status", victim=CHILD),
     Kill("daemon, while its child reports", endpoint="hgap.status"),
+    Kill("daemon, while an extension runs enable", text=(CALLS, "== enable"), pause_s=2),
 )
