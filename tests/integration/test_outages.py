@@ -13,7 +13,7 @@ import pytest
 
 from tests.fabric import ECHO, Fabric
 from tests.outages import document
-from tests.outages.cases import Case, every_case
+from tests.outages.cases import PATIENCE_S, Case, every_case
 from tests.outages.hour import play
 from tests.outages.matrix import GROUPS, live_through
 from tests.outages.package import BY_HOST, MEBIBYTE, MOST_MORE_KB, QUICKLY, weigh
@@ -24,7 +24,7 @@ MOST_AN_HOUR = 14_000
 MOST_A_MINUTE = 240
 MOST_CPU_S = 36.0
 """Of an hour: a hundredth of a processor."""
-MOST_LINES = 600
+MOST_LINES = 300
 LONGEST_BACK_S = 60.0
 
 
@@ -73,8 +73,7 @@ def test_real_child_ends_at_once_though_every_peer_hangs(fabric: Fabric, tmp_pat
         told = time.monotonic()
         child.process.send_signal(signal.SIGTERM)
         assert child.process.wait(20) == 0, child.log()
-        assert time.monotonic() - told < 1.5
-    assert "is left behind" not in child.log(), "no thread was held up either"
+        assert time.monotonic() - told < PATIENCE_S / 2, "a request would wait so long"
 
 
 def test_large_package_costs_the_child_no_memory(tmp_path: Path) -> None:

@@ -67,4 +67,4 @@ def test_proxy_is_asked_for_storage_and_never_for_the_platform(
     direct = child.relays[fabric.address_book[f"{storage}:80"]]
     assert direct.connections == 0
     assert set(proxy.asked_for) == {f"{storage}:80"}
-    assert len(proxy.asked_for) == len(fabric.journal.entries("storage."))
+    assert 0 < len(fabric.journal.entries("storage.")) <= len(proxy.asked_for)

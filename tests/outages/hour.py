@@ -134,7 +134,8 @@ class Hour:
     def _begin(self) -> list[threading.Thread]:
         workers = self.agent.process.monitor.workers
         threads = [
-            threading.Thread(target=self._live, args=(one,), name=one.name) for one in workers
+            threading.Thread(target=self._live, args=(one,), name=one.name, daemon=True)
+            for one in workers
         ]
         self.clock.join(leads=True)
         for thread in threads:

@@ -24,7 +24,7 @@ from tests.fabric import Fabric
 from tests.support.agent import ENDPOINT, RootedAgent
 
 PROJECT = Path(__file__).resolve().parents[2]
-STOPS_WITHIN_S = 2.0
+STOPS_WITHIN_S = 5.0  # half of what a request waits; busy machines are slow
 LOOPBACK = "127.0.0.1"
 
 

@@ -75,7 +75,7 @@ class SharedClock:
     def await_members(self, count: int) -> None:
         """Wait until so many take part, so that all begin at the same moment."""
         with self._changed:
-            if not self._changed.wait_for(lambda: len(self._members) >= count, 10):
+            if not self._changed.wait_for(lambda: len(self._members) >= count, 60):
                 raise AssertionError("the threads did not start")
 
     def leave(self) -> None:
