@@ -1,5 +1,8 @@
-"""The user's notes, held against a first boot: each step is in the log, in the notes' order.
+"""The user's notes, held against a first boot: each step is in the log, in the notes' order, and
+the commands by which they look at a machine or ask the wire server print what they say.
 
+Not run: the two lines of Python that import the other agent's modules, which are not here; what
+needs Hyper-V's bus or dhclient (`make vm-all`, `make containers`); what changes the machine.
 Where 2.15 speaks otherwise than the notes' 2.2.14, its words count (ARCHITECTURE.md decision 14).
 """
 
@@ -23,6 +26,13 @@ XMLLINT = (
     'cd /var/lib/waagent && echo "cat //StatusUploadBlob/text()"|xmllint --shell'
     " ExtensionsConfig.1.xml|sed 's/\\$system.*//g'|sed '1d;$d'"
 )
+
+# Theirs, letter by letter, but for the URL: they end in one machine's own identifiers.
+CURL = (
+    "curl -s -H 'User-Agent: WALinuxAgent/FlexibleVersion ('2.2.14', '.', ('alpha', 'beta', 'rc'))'"
+)
+CURL_ASKS = f"{CURL} -H 'x-ms-version:2012-11-30' -H 'x-ms-agent-name:WALinuxAgent'"
+WIRE = "http://168.63.129.16"
 
 # The notes' step, and what the log says when it happens; in the notes' order but for the eject,
 # which waits until account and password exist (decision 9).
@@ -149,3 +159,96 @@ def test_sudoers_and_sshd_are_as_the_notes_say(booted: Guest) -> None:
     assert "ClientAliveInterval 180" in booted.read("/etc/ssh/sshd_config").splitlines()
     assert booted.read("/etc/hostname") == "fabric-vm\n"
     assert booted.exists("/etc/ssh/ssh_host_rsa_key.pub")
+
+
+def ask(guest: Guest, command: str) -> str:
+    """What a line of the notes prints in a shell of the guest."""
+    program = command.split(maxsplit=1)[0]
+    if guest.run("which", program).code:
+        pytest.skip(f"{program} is not installed")
+    done = guest.run("sh", "-c", command)
+    assert done.code == 0, done.output
+    return done.output
+
+
+def test_curl_of_the_notes_is_told_the_protocol_version(booted: Guest) -> None:
+    """Their line lacks its last quotation mark, as it was copied from a log that cuts it."""
+    answer = ask(booted, f"{CURL} {WIRE}/?comp=versions")
+    assert "<Version>2012-11-30</Version>" in answer
+
+
+def test_curl_of_the_notes_is_given_the_goal_state_that_lies_in_its_file(booted: Guest) -> None:
+    answer = ask(booted, f"{CURL_ASKS} {WIRE}/machine/?comp=goalstate")
+    assert answer.startswith("<?xml")
+    assert answer == booted.read(f"{LIB}/GoalState.1.xml")
+
+
+@pytest.mark.parametrize(
+    ("element", "name"),
+    [
+        ("HostingEnvironmentConfig", "HostingEnvironmentConfig.xml"),
+        ("SharedConfig", "SharedConfig.xml"),
+        ("ExtensionsConfig", "ExtensionsConfig.1.xml"),
+    ],
+)
+def test_curl_of_the_notes_is_given_the_document_that_lies_in_its_file(
+    booted: Guest, element: str, name: str
+) -> None:
+    """The URL stands in the goal state: container and instance escaped as in the notes."""
+    text = booted.read(f"{LIB}/GoalState.1.xml")
+    found = re.search(rf"<{element}>([^<]+)</{element}>", text)
+    assert found, f"the goal state has no {element}"
+    url = found.group(1).replace("&amp;", "&")
+    assert re.search(
+        r"/machine/[0-9a-f-]+/\S+%2D\S+%5F\S+\?comp=config&type=\w+&incarnation=1", url
+    )
+    answer = ask(booted, f"{CURL_ASKS} '{url}'")
+    assert f"<{'Extensions' if element == 'ExtensionsConfig' else element} " in answer
+    assert _unsigned(answer) == _unsigned(booted.read(f"{LIB}/{name}"))
+
+
+def _unsigned(text: str) -> str:
+    """A document as it may lie on a disk: line ends and the last of them do not matter."""
+    return "\n".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "pattern"),
+    [
+        ("cat /var/lib/waagent/Protocol", r"WireProtocol"),
+        ("cat /var/lib/waagent/WireServerEndpoint", r"168\.63\.129\.16"),
+        ("cat /var/lib/waagent/published_hostname", r"fabric-vm"),
+        ("cat /etc/hostname", r"fabric-vm"),
+        ("hostname", r"fabric-vm"),
+        ("cat /etc/sudoers.d/waagent", rf"{USER} ALL=\(ALL\) ALL"),
+        ("cat /proc/net/route", r"(?s).*\beth0\s+(10813FA8|00000000)\s.*"),
+        ("ssh-keygen -lf /etc/ssh/ssh_host_rsa_key.pub", r"\d+ SHA256:\S+ .* \(RSA\)"),
+    ],
+)
+def test_command_of_the_notes_prints_what_they_say(
+    booted: Guest, command: str, pattern: str
+) -> None:
+    assert re.fullmatch(pattern, ask(booted, command).strip())
+
+
+def test_fingerprint_of_the_host_key_is_the_one_in_the_log(booted: Guest) -> None:
+    """Where it has no colon: the reference says it so to the fabric, and to the log."""
+    printed = ask(booted, "ssh-keygen -lf /etc/ssh/ssh_host_rsa_key.pub").split()[1]
+    assert f"The fingerprint of the host key is {printed.replace(':', '', 1)}" in booted.read(LOG)
+
+
+def test_pid_file_names_the_running_daemon(booted: Guest) -> None:
+    pid = int(ask(booted, "cat /var/run/waagent.pid"))
+    assert booted.processes[pid][1].endswith("waagent -daemon")
+
+
+def test_provisioned_holds_the_id_that_the_firmware_shows(booted: Guest) -> None:
+    """In the fabric's order of bytes, where the firmware swaps those of the first three groups."""
+    shown = ask(booted, "cat /sys/class/dmi/id/product_uuid").strip().lower()
+    kept = ask(booted, "cat /var/lib/waagent/provisioned").strip().lower()
+    assert kept in (shown, booted.vm.identity.vm_id)
+
+
+def test_custom_data_is_kept_as_it_came(booted: Guest) -> None:
+    command = "base64 -d /var/lib/waagent/CustomData"
+    assert ask(booted, command) == Wish().custom_data.decode()
