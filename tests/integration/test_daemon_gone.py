@@ -79,7 +79,7 @@ class Machine:
 
 def awaited(look: Callable[[], Optional[int]]) -> int:
     """What is there at last."""
-    for _ in range(600):
+    for _ in range(2400):
         found = look()
         if found:
             return found
@@ -109,7 +109,7 @@ def test_command_outlives_its_agent_and_the_next_one_reports_while_it_waits(
 
     reported = len(machine.agent.statuses)
     machine.start()
-    machine.agent.fabric.await_status(since=reported, within_s=30)
+    machine.agent.fabric.await_status(since=reported, within_s=120)
     assert is_alive(command), "nobody has waited for its end"
     item = machine.agent.item(ECHO)
     assert (item["status"], item["code"]) == ("NotReady", 0)
