@@ -64,9 +64,9 @@ def test_real_child_comes_back_by_itself(tmp_path: Path, fault: str, group: str)
     live_through(tmp_path, fault, group, seconds=2.0, conf=QUICKLY)
 
 
-def test_real_child_ends_at_once_though_every_peer_hangs(fabric: Fabric, tmp_path: Path) -> None:
+def test_real_child_ends_at_once_though_every_peer_hangs(tmp_path: Path) -> None:
     """The service manager does not wait for our peers."""
-    with RealChild(tmp_path, fabric, conf=QUICKLY) as child:
+    with Fabric() as fabric, RealChild(tmp_path, fabric, conf=QUICKLY) as child:
         fabric.await_extension(ECHO, seq_no=0, within_s=60)
         fabric.fault("", "HANG")
         child.await_requests(1)
