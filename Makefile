@@ -4,7 +4,7 @@ PYTHON ?= python3
 SUITE ?= bookworm
 STEPS = format lint types contracts unit integration
 
-.PHONY: help check $(STEPS) environments demo containers install deb rpm vm vm-all bench faults outages endurance clean
+.PHONY: help check $(STEPS) environments demo containers install deb rpm vm vm-all bench faults kills outages endurance clean
 
 help:
 	@echo "make check        all that CI runs short of demo and vm: $(STEPS)"
@@ -17,6 +17,7 @@ help:
 	@echo "make vm           our package in real virtual machines, scenario by scenario; docs/vm.md"
 	@echo "make vm-all       containers, then virtual machines with Debian 12 and 13"
 	@echo "make faults       each fault of a disk or command in a first boot, real; docs/faults.md"
+	@echo "make kills        SIGKILL to the child at each step of an extension's life; docs/kills.md"
 	@echo "make endurance    a thousand goal states, clock jumps, 25 dependent extensions; 30 minutes"
 	@echo "make outages      what each fault of the fabric costs, for an hour of it; docs/outages.md"
 	@echo "make bench        our agent and Debian's own in turns, in virtual machines; docs/bench.md"
@@ -68,6 +69,10 @@ vm-all:
 # Every row of docs/faults.md's disks and commands, real, with real time limits.
 faults:
 	@$(PYTHON) tools/launch.py faults run
+
+# Every row of docs/kills.md, and a kill before every single step.
+kills:
+	@$(PYTHON) tools/launch.py kills run
 
 # COUNT= is another number of goal states; from 500 on with the bounds of a long run.
 endurance:

@@ -29,7 +29,7 @@ PACKAGE_USERS = (
 )
 # Whole machines, and thousands of mutated documents: one interpreter is enough for these, since
 # what differs between interpreters and packages is found by the others.
-ONCE = ("tests/e2e", "tests/fuzz", "tests/endurance", "tests/outages")
+ONCE = ("tests/e2e", "tests/fuzz", "tests/endurance", "tests/kills", "tests/outages")
 
 
 @dataclass(frozen=True)

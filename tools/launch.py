@@ -56,6 +56,7 @@ class Program:
 PROGRAMS = {
     "demo": Program(FOR_A_VIEW, "mount, network, pid, ipc and uts namespaces and an overlay"),
     "faults": Program(FOR_A_VIEW, "the same as make demo, eight at a time"),
+    "kills": Program({}, "processes that run extensions, in folders of their own"),
     "endurance": Program({}, "processes that run extensions, in folders of their own"),
     "outages": Program({}, "processes that run extensions, in folders of their own"),
     "containers": Program(FOR_CONTAINERS, "containers, network namespaces and overlays"),

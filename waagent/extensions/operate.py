@@ -25,6 +25,7 @@ from waagent.extensions.state import (
     has_enabled_extension,
     is_extension_enabled,
     read_state,
+    restore,
     write_extension_state,
 )
 from waagent.extensions.stored import StoredStatus, write_stored_status
@@ -130,15 +131,19 @@ class Operator:
         write_stored_status(self.home, stored, is_multi_config=self.handler.is_multi_config)
 
     def _note_disabled(self) -> None:
-        self.change(Change.DISABLED)
+        """The status first: one that is killed in between disables again, and then says both."""
         self.say(StoredStatus(NOT_READY, 0, "Plugin disabled"))
+        self.change(Change.DISABLED)
 
     def _run(
         self, operation: Operation, settings: Optional[Settings], extra: Mapping[str, str]
     ) -> None:
         line = self.manifest().command(operation)
         call = Call(self.home, operation, line, self.handler, settings, extra=extra)
-        self._tools.launcher.run(call, self.voice)
+        try:
+            self._tools.launcher.run(call, self.voice)
+        finally:
+            restore(self.home, self.state)
 
 
 def _forget_extension(home: HandlerHome, extension: str) -> None:

@@ -1,6 +1,6 @@
 """States of a handler, how they change, and the words on disk (spec EXT 3.6).
 
-Only ``change`` writes a handler's state. What a crash leaves of the file, empty or cut short,
+Only this module writes a handler's state. What a crash leaves of the file, empty or cut short,
 reads as not installed: the handler is then unpacked and installed again.
 """
 
@@ -106,9 +106,20 @@ def change(home: HandlerHome, what: Change, before: Optional[HandlerState] = Non
             f'cannot note "{what.value}" of {home.full_name}: its state is {before.value};'
             f" remove {home.folder} to have it installed again"
         )
-    files.ensure_directory(home.config, mode=0o700)
-    files.ensure_content(home.state, after.value)
+    _write(home, after)
     return after
+
+
+def restore(home: HandlerHome, state: HandlerState) -> None:
+    """Write the state again where a handler's own command has made another of the file."""
+    if home.folder.is_dir() and read_state(home) is not state:
+        log.warning("A command of %s changed its state: %s again", home.full_name, state.value)
+        _write(home, state)
+
+
+def _write(home: HandlerHome, state: HandlerState) -> None:
+    files.ensure_directory(home.config, mode=0o700)
+    files.ensure_content(home.state, state.value)
 
 
 def is_extension_enabled(home: HandlerHome, extension: str) -> bool:
