@@ -154,6 +154,7 @@ class TimedSocket:
 
     def _patiently(self, step: Callable[[], T], usual: int) -> T:
         while True:
+            self._budget.check_stop()  # a peer that is always ready is never waited for
             self._budget.patience(self._wanted_s)
             try:
                 return step()

@@ -15,7 +15,7 @@ import pytest
 from tests.support.peer import LOOPBACK, PATIENCE_S, Answer, Peer, make_certificate, sends, whole
 from waagent.core import signals
 from waagent.core.clock import Stop, SystemClock
-from waagent.core.errors import Unreachable
+from waagent.core.errors import RequestStopped, Unreachable
 from waagent.core.http import HttpTransport, Request
 from waagent.core.proxy import ProxyRules
 
@@ -54,7 +54,7 @@ def seconds_to_end(
     teller = threading.Thread(target=tell)
     teller.start()
     try:
-        with pytest.raises(Unreachable, match="told to stop"):
+        with pytest.raises(RequestStopped, match="told to stop"):
             agent.send(request)
     finally:
         teller.join()
@@ -72,6 +72,30 @@ def test_peer_that_hangs_does_not_hold_us(before: tuple[bytes, ...]) -> None:
     with Peer(hangs(heard, *before)) as peer:
         took_s = seconds_to_end(transport(stop), Request("GET", peer.url()), stop, heard)
     assert took_s < LONGEST_S
+
+
+def test_download_that_never_pauses_does_not_hold_us() -> None:
+    """There is always something to read, so nothing is waited for."""
+    stop, heard = Stop(), threading.Event()
+
+    def answer(channel: socket.socket) -> None:
+        channel.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        heard.set()
+        while True:
+            channel.sendall(b"x" * MEBIBYTE)
+
+    with Peer(answer) as peer, Path("/dev/null").open("wb") as sink:
+        agent = transport(stop)
+
+        def tell() -> None:
+            heard.wait(PATIENCE_S)
+            stop.set()
+
+        teller = threading.Thread(target=tell)
+        teller.start()
+        with pytest.raises(RequestStopped):
+            agent.send(Request("GET", peer.url()), sink)
+        teller.join()
 
 
 def test_peer_that_does_not_read_does_not_hold_us() -> None:
