@@ -1,9 +1,7 @@
 """The user's notes, held against a first boot: each step is in the log, in the notes' order, and
-the commands by which they look at a machine or ask the wire server print what they say.
-
-Not run: the two lines of Python that import the other agent's modules, which are not here; what
-needs Hyper-V's bus or dhclient (`make vm-all`, `make containers`); what changes the machine.
-Where 2.15 speaks otherwise than the notes' 2.2.14, its words count (ARCHITECTURE.md decision 14).
+their commands that look at a machine or ask the wire server print what they say. Where 2.15 speaks
+otherwise than their 2.2.14, its words count (ARCHITECTURE.md decision 14). Not run: Python that
+imports the other agent, what needs Hyper-V's bus or dhclient, what changes the machine.
 """
 
 from __future__ import annotations
