@@ -214,7 +214,7 @@ def test_large_body_arrives_whole_over_tls(tmp_path: Path, monkeypatch: pytest.M
     """In as many pieces as TLS and the kernel's buffers make of it."""
     authority, server = make_certificate(tmp_path, "storage.test")
     monkeypatch.setenv("SSL_CERT_FILE", str(authority))
-    body = os.urandom(8 * MEBIBYTE)
+    body = os.urandom(2 * MEBIBYTE)
     with Peer(sends(whole(body)), server) as peer:
         agent = HttpTransport(
             user_agent="agent",
