@@ -192,9 +192,10 @@ def test_archive_that_was_finished_before_a_kill_is_not_written_over(machine: Ma
     (finished,) = machine.paths.history.glob("*__1.zip")
     whole = finished.read_bytes()
     finished.with_suffix("").mkdir()  # what the kill left of the folder
+    machine.goal_state(3)
     machine.history.archive()
     assert finished.read_bytes() == whole
-    assert machine.past() == ["1.zip", "2"]
+    assert machine.past() == ["1.zip", "2.zip", "3"]
 
 
 def test_goal_state_whose_number_is_none_has_no_numbered_copies(machine: Machine) -> None:
