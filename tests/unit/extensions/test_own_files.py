@@ -101,3 +101,17 @@ def test_disable_that_was_killed_at_its_end_is_finished(tmp_path: Path) -> None:
     assert sorted(path.name for path in home.config.glob("*.settings")) == []
     (record,) = world.extensions.statuses(wanted)
     assert (record.status, record.message) == ("NotReady", "Plugin disabled")
+
+
+def test_update_that_copied_the_state_and_then_failed_is_repeated_whole(tmp_path: Path) -> None:
+    """The old version does not let go: the new one is not installed, whatever its file said."""
+    world = World(tmp_path / "guest")
+    world.store.publish(OLD, package(exits={"uninstall": 3}))
+    world.store.publish(NEW, package(trap=COPIES))
+    world.extensions.process(goal(one(version=OLD)))
+    world.extensions.process(goal(one(1, version=NEW), number=2))
+    assert read_state(world.home(NEW)) is HandlerState.NOT_INSTALLED
+    assert read_state(world.home(OLD)) is HandlerState.INSTALLED
+    world.calls()
+    world.extensions.process(goal(one(2, version=NEW), number=3))
+    assert world.calls() == ["update 1.1.0 2", "uninstall 1.0.0 2"]
