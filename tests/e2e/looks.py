@@ -7,6 +7,7 @@ import re
 from tests.demo.guest import Guest
 from tests.e2e.facts import AUTHORIZED, USER
 
+RULES = "iptables -w -t security -S OUTPUT"
 SSHD = ("PasswordAuthentication", "ChallengeResponseAuthentication", "ClientAliveInterval")
 
 
@@ -19,6 +20,7 @@ def look_at(guest: Guest) -> dict[str, str]:
         "root_shadow": _hash(guest.read("/etc/shadow"), "root"),
         "sudoers": guest.read("/etc/sudoers.d/waagent").strip(),
         "sshd_config": sshd_lines(guest.read("/etc/ssh/sshd_config")),
+        "firewall": _rules(guest.run("sh", "-c", RULES).output),
     }
 
 
@@ -33,19 +35,26 @@ def look_at_user(guest: Guest, name: str) -> dict[str, str]:
 
 
 def recorded_look(facts: dict[str, str]) -> dict[str, str]:
-    """The same facts of a recording; the firewall is not among them, it is not built yet."""
+    """The same facts of a recording."""
     return {
         "authorized_keys": _modes(facts["authorized_keys"]),
         "password_scheme": facts["password_scheme"],
         "root_shadow": facts["root_shadow"],
         "sudoers": facts["sudoers"],
         "sshd_config": sshd_lines(facts["sshd_config"]),
+        "firewall": _rules(facts["firewall"]),
     }
 
 
 def sshd_lines(text: str) -> str:
     """What the agent says to sshd; everything else in the file is the distribution's."""
     return "; ".join(sorted(line for line in text.splitlines() if line.startswith(SSHD)))
+
+
+def _rules(text: str) -> str:
+    """The rules for the wire server, of what a command printed that may not even be there."""
+    found = [line.strip() for line in text.splitlines() if line.startswith("-A OUTPUT")]
+    return "; ".join(found) if found else "(none)"
 
 
 def _modes(text: str) -> str:
