@@ -16,9 +16,9 @@ from tests.endurance.process import GOAL_STATES, IS_LONG, Child, Sample
 from tests.fabric import ECHO, Fabric, Vm, echo_extension
 from tests.fabric.model import FAST_TRACK_OFF, FAST_TRACK_ON, ExtensionGoal
 
-WARM_UP = 150 if IS_LONG else 2
+WARM_UP = 300 if IS_LONG else 2
 EVERY = 50 if IS_LONG else 1
-MOST_KB_A_STATE = 2.0 if IS_LONG else 250.0
+MOST_KB_A_STATE = 1.0 if IS_LONG else 250.0
 MOST_FILES_A_STATE = 6  # settings, status, three copies; and the status that is being written
 
 
