@@ -105,13 +105,13 @@ def _live(fault: str) -> Sequence[object]:
 
 def package() -> None:
     """A package of 500 MB, by both ways."""
+    rows = []
     for way in (DIRECT, BY_HOST):
         with tempfile.TemporaryDirectory() as folder:
             weight = weigh(Path(folder), LARGE, way, within_s=300.0)
-        print(
-            f"500 MB {way}: {weight.before_kb} kB before, {weight.peak_kb} kB at the most:"
-            f" {weight.more_kb} kB more"
-        )
+        rows.append((way, LARGE // MEBIBYTE, weight.before_kb, weight.peak_kb, weight.more_kb))
+        print("ROW |", *rows[-1])
+    document.write(document.PACKAGE, rows)
 
 
 def child() -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs/outages.md"
 HOUR, REAL, CHILD = "An hour in compressed time", "Minutes in real time", "With the real child"
+PACKAGE = "A large package"
 HEADS: dict[str, str] = {
     HOUR: (
         "The child's loop and its threads, each fault on each endpoint; `python -m tests.outages"
@@ -32,10 +33,16 @@ HEADS: dict[str, str] = {
         "| endpoints | fault | requests | CPU s | back, s | end, s |\n"
         "| --- | --- | --- | --- | --- | --- |\n"
     ),
+    PACKAGE: (
+        "What the real child has in memory (resident, files too) before an update of an extension,"
+        " and at the most while it\nfetches, unpacks and runs it; `python -m tests.outages package`"
+        " writes this.\n\n"
+        "| way | MB | kB before | kB at the most | kB more |\n| --- | --- | --- | --- | --- |\n"
+    ),
 }
 TITLE = """# What an outage of the fabric costs
 
-Three tables, each written by a command that runs what it shows; `make outages` runs all of them.
+Four tables, each written by a command that runs what it shows; `make outages` runs all of them.
 Tests of `make check` read them, and run some of their rows again.
 """
 

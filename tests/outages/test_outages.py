@@ -16,7 +16,7 @@ from tests.outages import document
 from tests.outages.cases import PATIENCE_S, Case, every_case
 from tests.outages.hour import play
 from tests.outages.matrix import GROUPS, live_through
-from tests.outages.package import BY_HOST, MEBIBYTE, MOST_MORE_KB, QUICKLY, weigh
+from tests.outages.package import BY_HOST, DIRECT, MEBIBYTE, MOST_MORE_KB, QUICKLY, weigh
 from tests.outages.real import RealChild
 
 MAKE = "run `make outages`, which writes docs/outages.md"
@@ -45,6 +45,13 @@ def test_every_fault_was_lived_through_by_the_real_child() -> None:
     rows = {(fault, group): rest for group, fault, *rest in document.read(document.CHILD)}
     assert rows.keys() == {(case.fault, g) for case in every_case() for g in GROUPS}, MAKE
     assert all(float(end_s) < 1.0 for *_, end_s in rows.values())
+
+
+def test_large_package_cost_the_real_child_less_than_two_megabytes() -> None:
+    """500 MB, direct and through the host."""
+    rows = document.read(document.PACKAGE)
+    assert [(way, size) for way, size, *_ in rows] == [(DIRECT, "500"), (BY_HOST, "500")]
+    assert all(int(more_kb) < MOST_MORE_KB for *_, more_kb in rows)
 
 
 @pytest.mark.parametrize("case", [Case("HANG", "everything"), Case("BROKEN", "hgap.status")])
