@@ -248,7 +248,7 @@ class Story:
         fabric.clear_faults()
 
     def _restart_machine(self) -> None:
-        """18: a reboot, as far as a view can have one: everything ends, /run is empty."""
+        """18: a reboot, as far as a view can have one: the agent ends, its pid file is gone."""
         self._stop()
         self.guest.path("/run/waagent.pid").unlink(missing_ok=True)
         since = self.cuts.now
