@@ -95,7 +95,7 @@ def await_turn(child: Child, goal_id: int) -> dict[str, list[Report]]:
     """The first status after the goal state of that number was carried out."""
     mark = f"ProcessExtensionsGoalState completed [incarnation_{goal_id} "
     fabric = child.fabric
-    fabric.await_(lambda: mark in child.output(), what=f"the end of goal state {goal_id}")
+    fabric.await_(lambda: mark in child.output(), 120, f"the end of goal state {goal_id}")
     since = len(fabric.world.received.statuses)
     return reports(fabric.await_status(since=since))
 

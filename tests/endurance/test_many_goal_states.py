@@ -18,7 +18,7 @@ from tests.fabric.model import FAST_TRACK_OFF, FAST_TRACK_ON, ExtensionGoal
 
 WARM_UP = 300 if IS_LONG else 2
 EVERY = 50 if IS_LONG else 1
-MOST_KB_A_STATE = 1.0 if IS_LONG else 250.0
+MOST_KB_A_STATE = 1.0 if IS_LONG else 500.0
 MOST_FILES_A_STATE = 6  # settings, status, three copies; and the status that is being written
 
 
