@@ -1,4 +1,4 @@
-"""A lib dir that is a disk of its own: filled, emptied, made larger or read-only under the agent."""
+"""A lib dir that is a disk of its own: filled, emptied, larger or read-only under the agent."""
 
 from __future__ import annotations
 

@@ -117,6 +117,11 @@ class Paths:
         return self.lib / "current_version"
 
     @property
+    def leaving_users(self) -> Path:
+        """Just-in-time users whose accounts are being deleted."""
+        return self.lib / "remote_access_leaving.json"
+
+    @property
     def fast_track(self) -> Path:
         """The time of the newest fast-track goal state."""
         return self.lib / "fast_track.json"

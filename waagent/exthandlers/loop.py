@@ -15,6 +15,7 @@ from waagent.core.records import dataclass
 from waagent.extensions.reconcile import Extensions
 from waagent.exthandlers.convergence import Convergence
 from waagent.exthandlers.keeper import Keeper
+from waagent.exthandlers.old_keys import sweep_old_keys
 from waagent.exthandlers.processing import Processing
 from waagent.exthandlers.report import Report
 from waagent.protocol.documents.extensions import GoalStateSource
@@ -98,6 +99,7 @@ class Loop:
         self._report()
         if is_new:
             self._parts.store.archive()
+            sweep_old_keys(self._context, snapshot)
 
     def period_s(self) -> float:
         """How long to wait until the next turn."""

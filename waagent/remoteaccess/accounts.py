@@ -27,8 +27,10 @@ from waagent.guest.accounts import (
     read_local_accounts,
     read_shadow,
 )
+from waagent.guest.leftovers import remove_leftovers
 from waagent.guest.sudoers import ensure_sudoer, remove_sudoer
 from waagent.protocol.passwords import Opened
+from waagent.remoteaccess.leaving import Leaving
 from waagent.remoteaccess.plan import Grant, JitAccount
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class Accounts:
 
     system: System
     conf: Conf
+    leaving: Leaving
 
     def present(self) -> tuple[JitAccount, ...]:
         """All that carry our comment; raises ``OSError`` where that cannot be known."""
@@ -54,6 +57,15 @@ class Accounts:
             for account in read_local_accounts(self.system)
             if account.comment == users.JIT_COMMENT
         )
+
+    def finish_removals(self) -> None:
+        """What was cut off when an account was deleted, as by a power failure, is done now."""
+        for name, gid in self.leaving.read().items():
+            if find_account(self.system, name) is None and remove_leftovers(
+                self.system, name, gid=gid
+            ):
+                log.info("Removed what was left of the remote access user %s", name)
+            self.leaving.forget(name)
 
     def add(self, grant: Grant, password: Opened) -> None:
         """Make the account, or finish one that was begun; none is left when that fails."""
@@ -107,11 +119,13 @@ class Accounts:
         self._end_processes(account)
         if obstacle is not None:
             log.warning("The home of %s stays: %s", name, obstacle)
+        self.leaving.note(name, account.gid)
         users.delete_user(self.system, name, with_home=obstacle is None)
         if self._find_ours(name) is not None:
             raise GuestError(
                 f"cannot delete the remote access user {name}: userdel did not; see the warning"
             )
+        self.leaving.forget(name)
         self._end_processes(account)  # of whoever came in meanwhile
 
     def _find_ours(self, name: str) -> Optional[Account]:

@@ -18,6 +18,7 @@ from waagent.core.events import Op
 from waagent.protocol.documents.remoteaccess import RemoteAccess
 from waagent.protocol.passwords import Opened, PasswordOpener
 from waagent.remoteaccess.accounts import Accounts
+from waagent.remoteaccess.leaving import Leaving
 from waagent.remoteaccess.plan import Grant, Plan, expired, plan_users
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,9 @@ class RemoteUsers:
         self._context = context
         self._open = open_passwords
         self._is_supported = is_supported
-        self._accounts = Accounts(context.system, context.conf)
+        self._accounts = Accounts(
+            context.system, context.conf, Leaving(context.paths.leaving_users)
+        )
         self._seen: Optional[Seen] = None
         self._pause_s = FIRST_PAUSE_S
         self._again_at: Optional[float] = None
@@ -64,6 +67,7 @@ class RemoteUsers:
     def _carry_out(self, access: Optional[RemoteAccess]) -> bool:
         """One pass; whether all of it went well."""
         try:
+            self._accounts.finish_removals()
             plan = plan_users(access, self._accounts.present(), self._context.system.clock.now())
         except Errors as error:
             self._complain(f"Cannot tell which users are remote access users: {describe(error)}")
