@@ -29,7 +29,11 @@ class Stop:
     def __init__(self) -> None:
         self._is_set = False
         self._owner = os.getpid()
+        self._reader = self._writer = -1
         self._reader, self._writer = _pipe()
+
+    def __del__(self) -> None:
+        self.close()
 
     def set(self) -> None:
         """Ask to stop; safe in a signal handler and as often as one likes."""

@@ -279,3 +279,10 @@ def test_bell_may_be_rung_as_often_as_one_likes_and_leaves_no_descriptor() -> No
     del bell
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
+
+
+def test_stop_that_nobody_holds_gives_its_descriptors_back() -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(50):
+        Stop()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
