@@ -1,15 +1,18 @@
-"""What holds for every test: root or a reason to skip, and no skipping at all in CI."""
+"""What holds for every test: root or a reason to skip, no skipping at all in CI, no hoarding."""
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any, Union
 
 import pytest
 
 IN_CI = bool(os.environ.get("CI"))
 NEEDS_ROOT = "needs root, for mounts, namespaces or other users; run it as root"
+MANY_DESCRIPTORS = 200
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -19,6 +22,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("root"):
             item.add_marker(pytest.mark.skip(reason=NEEDS_ROOT))
+
+
+def pytest_runtest_logfinish() -> None:
+    """Give back what ended tests still hold, before there are so many that opening one fails."""
+    if sum(1 for _ in Path("/proc/self/fd").iterdir()) > MANY_DESCRIPTORS:
+        gc.collect()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -64,13 +64,17 @@ class Relay:
 
     def _carry(self, inner: socket.socket) -> None:
         with inner, contextlib.suppress(OSError), socket.create_connection(self._target) as outer:
-            both = {inner: outer, outer: inner}
+            both = {inner.fileno(): (inner, outer), outer.fileno(): (outer, inner)}
+            ready = select.poll()  # select() takes no large descriptors
+            for descriptor in both:
+                ready.register(descriptor, select.POLLIN)
             while True:
-                for one in select.select(list(both), [], [])[0]:
+                for descriptor, _ in ready.poll():
+                    one, other = both[descriptor]
                     data = one.recv(65536)
                     if not data:
                         return
-                    both[one].sendall(self.outgoing(data) if one is inner else data)
+                    other.sendall(self.outgoing(data) if one is inner else data)
 
     def outgoing(self, data: bytes) -> bytes:
         """What is passed on of a request."""
