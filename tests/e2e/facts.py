@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 import string
 from dataclasses import dataclass, field
 from typing import Optional
@@ -68,10 +69,11 @@ def places_with(guest: Guest, text: str) -> list[str]:
     """Files that were written since the guest's start and in which the text stands.
 
     A large one is not the agent's: the view also shows what others write on this machine, such as
-    the disk of a virtual machine.
+    the disk of a virtual machine. What goes away meanwhile is nothing to complain about.
     """
     tests = ("-xdev", "-type", "f", "-size", "-16384k", "-newer", SINCE, "-print0")
-    found = guest.run("find", *PLACES, *tests)
+    command = shlex.join(["find", *PLACES, *tests])
+    found = guest.run("sh", "-c", f"{command} 2>/dev/null")
     names = [name for name in found.output.split("\0") if name]
     return [name for name in names if text in (read_if_there(guest, name) or "")]
 
