@@ -75,7 +75,8 @@ def _kill_while_asked(one: Machine, at: Asked) -> None:
     one.fabric.fault(at.endpoint, STALL if at.half else HANG, count=1)
     process = one.start()
     try:
-        one.fabric.await_(lambda: not one.fabric.world.board.list(), PATIENCE_S, at.endpoint)
+        # Polled: no later request tells of it, until the one that hangs has been given up.
+        await_true(lambda: not one.fabric.world.board.list(), at.endpoint)
         if at.half:
             await_true(lambda: one.has_part_of_a_package, "part of a package")
     finally:
