@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 from tests.fabric.echo import archive, manifest
@@ -31,7 +32,8 @@ fi
 echo "end $call" >>"$root/calls"
 rmdir "$root/busy"
 """
-FILLING = bytes(range(256)) * 400
+# Half of the package has to be more than the agent waits for before it writes any of it.
+FILLING = random.Random(5).randbytes(400_000)
 
 
 def package(**options: Any) -> bytes:

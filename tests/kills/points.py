@@ -95,6 +95,8 @@ def _install() -> tuple[Point, ...]:
         ("settings about to be written", Before(f"write {H}/config/~0.settings"), FRESH),
         ("settings half written", Before(f"rename {H}/config/~0.settings"), FRESH),
         ("install about to run", Before("run handler.sh install"), FRESH),
+        ("install started, not on record", Before(f"write {H}/config/~HandlerCommand"), FRESH),
+        ("install half on record", Before(f"rename {H}/config/~HandlerCommand"), FRESH),
         ("install runs", Within("install 1.0.0 0"), FRESH),
         ("install has ended", Before(f"remove {H}/{COMMAND}"), FRESH),
         ("installed, not noted", Before(f"note {INSTALLED}"), FRESH),

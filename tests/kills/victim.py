@@ -97,14 +97,9 @@ class Steps:
         if not text.startswith(self._lib):
             return None
         name = text[len(self._lib) :]
-        # A command that has ended by the time it would be noted is not noted.
-        if not name.lstrip(".").startswith(HANDLERS) or _is_note(name):
+        if not name.lstrip(".").startswith(HANDLERS):
             return None
         return _STAGED.sub(".unpacked~", _TEMPORARY.sub(r"~\1", name))
-
-
-def _is_note(name: str) -> bool:
-    return "/.HandlerCommand." in name
 
 
 def main(root: Path, addresses: str, last: str) -> int:

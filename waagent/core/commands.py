@@ -84,6 +84,7 @@ class Spawn:
     env: Optional[Mapping[str, str]] = None
     stdout: Optional[IO[bytes]] = None
     stderr: Optional[IO[bytes]] = None
+    stdin: Optional[IO[bytes]] = None
     new_session: bool = True
 
 
@@ -151,7 +152,7 @@ class ProcessRunner:
         try:
             process = subprocess.Popen(
                 spawn.argv,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if spawn.stdin is None else spawn.stdin,
                 stdout=spawn.stdout,
                 stderr=spawn.stderr,
                 cwd=spawn.cwd,

@@ -27,6 +27,7 @@ from waagent.extensions.codes import (
     Interrupted,
 )
 from waagent.extensions.commandlog import Voice
+from waagent.extensions.gate import Gate
 from waagent.extensions.home import HandlerHome, extension_of, item_name
 from waagent.extensions.state import Operation
 from waagent.protocol.documents.handlers import Handler, Settings
@@ -138,13 +139,15 @@ class Launcher:
         with contextlib.ExitStack() as stack:
             try:
                 stdout, stderr = stack.enter_context(self._outputs.pair(folder))
+                gate = stack.enter_context(Gate())
                 child = self._system.start(
                     Spawn(
-                        ("/bin/sh", "-c", call.path),
+                        gate.argv(call.path),
                         cwd=folder,
                         env=environment,
                         stdout=stdout,
                         stderr=stderr,
+                        stdin=gate.stdin,
                     )
                 )
             except CommandFailed as error:
@@ -162,6 +165,7 @@ class Launcher:
                 operation=call.operation.value,
                 limit_s=command.limit_s,
             )
+            gate.open()
             code = self._await_end(child, command.limit_s, stdout, stderr)
             running.forget(call.home)
             output = format_output(self._outputs.text(stdout), self._outputs.text(stderr))
