@@ -5,6 +5,7 @@ They do to /etc/passwd and /etc/shadow of the folder what shadow-utils do, and n
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -79,7 +80,10 @@ class AccountFiles:
         shadow[name] = [name, "!", "20000", "0", "99999", "7", "", str(day), ""]
         self._write("passwd", passwd)
         self._write("shadow", shadow)
-        (self.root / home[1:]).mkdir(parents=True, exist_ok=True)
+        folder = self.root / home[1:]
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            os.chown(folder, int(uid), int(uid))
 
     def usermod(self, argv: Argv, _stdin: bytes) -> None:
         """usermod -e DATE NAME."""

@@ -76,6 +76,7 @@ class Accounts:
         if not password:
             self._take_back(name)
             raise GuestError(f"cannot add the remote access user {name}: its password is empty")
+        self._take_back_unhoused(name)
         self._refuse_others(name)
         try:
             users.ensure_user(
@@ -147,6 +148,16 @@ class Accounts:
             why = f"there is {home} already, which would go with the user; move it elsewhere"
         if why is not None:
             raise GuestError(f"cannot add the remote access user {name}: {why}")
+
+    def _take_back_unhoused(self, name: str) -> None:
+        """A useradd that was cut off leaves a home that is not the user's: it is run anew."""
+        account = self._find_ours(name)
+        if account is None:
+            return
+        home = self.system.path(account.home)
+        if not home.is_dir() or home.stat().st_uid != account.uid:
+            log.warning("The account of %s was not finished: it is made anew", name)
+            self.remove(name)
 
     def _close_on(self, name: str, day: date) -> None:
         account = self._find_ours(name)

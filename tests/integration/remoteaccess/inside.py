@@ -5,6 +5,7 @@ Started by ``test_users_real``; anywhere else everything here fails before it do
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -137,6 +138,26 @@ def test_agent_that_is_killed_between_programs_finishes_at_its_next_start(
             else:
                 check_whole("jit")
         assert 0 < steps < MOST_STEPS
+
+
+def test_account_whose_home_useradd_did_not_finish_is_made_anew(lender: Lender) -> None:
+    output("useradd", "-m", "-c", "JIT_Account", "jit")
+    os.chown("/home/jit", 0, 0)
+    lender.users.apply(lender.grant("jit"))
+    check_whole("jit")
+
+
+def test_account_of_which_userdel_left_half_is_lent_again(lender: Lender) -> None:
+    """It takes the line of /etc/passwd away first, after the home."""
+    lender.users.apply(lender.grant("jit"))
+    lender.leaving.note("jit", accounts.read_account(real_system(), "jit").gid)
+    output("rm", "-r", "/home/jit")
+    output("sed", "-i", "/^jit:/d", "/etc/passwd")
+    lender.start().apply(lender.grant("jit"))
+    check_whole("jit")
+    lender.users.apply(None)
+    check_gone("jit")
+    assert "jit:" not in Path("/etc/subuid").read_text()
 
 
 @pytest.mark.parametrize("program", ["useradd", "chpasswd", "userdel"])

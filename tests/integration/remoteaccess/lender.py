@@ -22,6 +22,7 @@ from waagent.core.system import real_system
 from waagent.protocol.documents.remoteaccess import RemoteAccess, RemoteUser
 from waagent.protocol.passwords import open_passwords_in_process
 from waagent.protocol.transport import make_transport_certificate
+from waagent.remoteaccess.leaving import Leaving
 from waagent.remoteaccess.users import RemoteUsers
 
 PASSWORD = "Pä55 w:rd$"
@@ -48,7 +49,10 @@ class Lender:
             system = replace(system, runner=runner)
         conf = Conf()
         events = Events(self._folder, self.clock)
-        context = Context(system, conf, make_paths(system, conf), events, Stop(), {})
+        paths = make_paths(system, conf)
+        paths.lib.mkdir(exist_ok=True)
+        self.leaving = Leaving(paths.leaving_users)
+        context = Context(system, conf, paths, events, Stop(), {})
         opener = open_passwords_in_process(self._key)
         self.users = RemoteUsers(context, opener, is_supported=True)
         return self.users

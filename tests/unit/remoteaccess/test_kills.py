@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Optional
 
@@ -44,6 +45,17 @@ def test_user_is_whole_after_the_next_start(tmp_path: Path, *, is_after: bool) -
         assert [shadow[name][7] for name in ("jit", "other")] == ["20485", "20485"], step
         assert sorted(lent.sudoers)[1:] == ["jit ALL=(ALL) ALL", "other ALL=(ALL) ALL"], step
     assert 4 < steps < MOST_STEPS
+
+
+@pytest.mark.root
+def test_account_whose_home_was_not_finished_is_made_anew(lent: Lent) -> None:
+    useradd = ("useradd", "-m", "jit", "-e", "2026-02-01", "-c", "JIT_Account")
+    lent.accounts.useradd(useradd, b"")
+    home = lent.guest.path("/home/jit")
+    os.chown(home, 0, 0)
+    lent.users.apply(grant("jit"))
+    assert home.stat().st_uid == int(lent.accounts.read("passwd")["jit"][2])
+    assert lent.changes == ["userdel", "useradd", "chpasswd"]
 
 
 @SIDES
