@@ -15,7 +15,7 @@ from waagent.core.records import dataclass
 from waagent.extensions.reconcile import Extensions
 from waagent.exthandlers.convergence import Convergence
 from waagent.exthandlers.keeper import Keeper
-from waagent.exthandlers.old_keys import sweep_old_keys
+from waagent.exthandlers.old_keys import OldKeys
 from waagent.exthandlers.processing import Processing
 from waagent.exthandlers.report import Report
 from waagent.protocol.documents.extensions import GoalStateSource
@@ -49,6 +49,7 @@ class Loop:
         self._context = context
         self._parts = parts
         self._processing = Processing(context, parts.extensions)
+        self._old_keys = OldKeys(context)
         self._failures = 0
         self._quiet_until = 0.0
         self.failures_since_heartbeat = 0
@@ -99,7 +100,7 @@ class Loop:
         self._report()
         if is_new:
             self._parts.store.archive()
-            sweep_old_keys(self._context, snapshot)
+            self._old_keys.sweep(snapshot)
 
     def period_s(self) -> float:
         """How long to wait until the next turn."""
