@@ -15,6 +15,7 @@ from typing import Callable, Optional
 from waagent.core.context import Context
 from waagent.core.errors import AgentError, CryptoError, describe
 from waagent.core.events import Op
+from waagent.core.later import Later
 from waagent.protocol.documents.remoteaccess import RemoteAccess
 from waagent.protocol.passwords import Opened, PasswordOpener
 from waagent.remoteaccess.accounts import Accounts
@@ -43,26 +44,22 @@ class RemoteUsers:
             context.system, context.conf, Leaving(context.paths.leaving_users)
         )
         self._seen: Optional[Seen] = None
-        self._pause_s = FIRST_PAUSE_S
-        self._again_at: Optional[float] = None
+        self._has_failed = False
+        self._later = Later(context.system.clock, first_s=FIRST_PAUSE_S, most_s=LONGEST_PAUSE_S)
 
     def apply(self, access: Optional[RemoteAccess]) -> None:
         """Bring the accounts there; failures are told, never raised, and tried again later."""
         if not self._is_supported:
             return
-        clock = self._context.system.clock
-        seen = (access, expired(access, clock.now()))
-        if seen == self._seen:
-            if self._again_at is None or clock.monotonic() < self._again_at:
-                return
-        else:
-            self._pause_s = FIRST_PAUSE_S
+        seen = (access, expired(access, self._context.system.clock.now()))
+        if seen != self._seen:
+            self._later.reset()
+        elif not (self._has_failed and self._later.is_due):
+            return
         self._seen = seen
-        if self._carry_out(access):
-            self._again_at = None
-        else:
-            self._again_at = clock.monotonic() + self._pause_s
-            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        self._has_failed = not self._carry_out(access)
+        if self._has_failed:
+            self._later.postpone()
 
     def _carry_out(self, access: Optional[RemoteAccess]) -> bool:
         """One pass; whether all of it went well."""
