@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Optional
+from typing import TYPE_CHECKING, BinaryIO, Callable, Optional
 
 from waagent.core import files
 from waagent.core.errors import AgentError, CommandTimedOut, CryptoError, describe
 from waagent.protocol.bundle import Bundle, Opener, parse_bundle, render_bundle, render_failure
 
 if TYPE_CHECKING:
-    from waagent.core.commands import Begun
+    from waagent.core.commands import Begun, Result
     from waagent.core.system import System
 
 STAND_BY_WITHIN_S = 60.0
@@ -65,22 +65,30 @@ class OpenerBeside:
 
     def __call__(self, data: bytes) -> Bundle:
         """See ``Opener``."""
+        return parse_bundle(answer_of("the certificates", lambda: self._finish(data)))
+
+    def _finish(self, data: bytes) -> Result:
         process, self._standing_by = self._standing_by, None
-        try:
-            if process is not None:
-                result = process.finish(data, timeout_s=OPEN_WITHIN_S)
-            if process is None or result.code == GAVE_UP:
-                result = self._system.begin(*self._command).finish(data, timeout_s=OPEN_WITHIN_S)
-        except CommandTimedOut:  # without the output, which may hold a key
-            raise CryptoError(
-                f"cannot open the certificates: that took over {OPEN_WITHIN_S:g} s"
-            ) from None
-        if not result.ok:
-            why = " ".join(result.stderr.split())[-LONGEST_REASON:]
-            raise CryptoError(
-                f"cannot open the certificates: the helper ended with {result.code} ({why})"
-            )
-        return parse_bundle(result.stdout)
+        if process is not None:
+            result = process.finish(data, timeout_s=OPEN_WITHIN_S)
+            if result.code != GAVE_UP:
+                return result
+        return self._system.begin(*self._command).finish(data, timeout_s=OPEN_WITHIN_S)
+
+
+def answer_of(what: str, finish: Callable[[], Result]) -> str:
+    """What a process that opens something wrote; raises ``CryptoError`` if it came to no end.
+
+    Never with its output, which may hold what it has opened.
+    """
+    try:
+        result = finish()
+    except CommandTimedOut:
+        raise CryptoError(f"cannot open {what}: that took over {OPEN_WITHIN_S:g} s") from None
+    if not result.ok:
+        why = " ".join(result.stderr.split())[-LONGEST_REASON:]
+        raise CryptoError(f"cannot open {what}: the helper ended with {result.code} ({why})")
+    return result.stdout
 
 
 def serve(

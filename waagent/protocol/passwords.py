@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Union
 
 from waagent.core import files
-from waagent.core.errors import AgentError, CommandTimedOut, CryptoError, describe
-from waagent.protocol.opener import LONGEST_REASON, OPEN_WITHIN_S
+from waagent.core.errors import AgentError, CryptoError, describe
+from waagent.protocol.opener import OPEN_WITHIN_S, answer_of
 
 if TYPE_CHECKING:
+    from waagent.core.commands import Result
     from waagent.core.system import System
 
 Opened = Union[str, CryptoError]
@@ -54,18 +55,11 @@ class PasswordsBeside:
     def __call__(self, sealed: Sequence[str]) -> tuple[Opened, ...]:
         """See ``PasswordOpener``."""
         request = json.dumps(list(sealed)).encode("ascii")
-        try:
-            result = self._system.run(*self._command, stdin=request, timeout_s=OPEN_WITHIN_S)
-        except CommandTimedOut:  # without the output, which may hold a password
-            raise CryptoError(
-                f"cannot open the passwords: that took over {OPEN_WITHIN_S:g} s"
-            ) from None
-        if not result.ok:
-            why = " ".join(result.stderr.split())[-LONGEST_REASON:]
-            raise CryptoError(
-                f"cannot open the passwords: the helper ended with {result.code} ({why})"
-            )
-        return _parse_answer(result.stdout, len(sealed))
+
+        def finish() -> Result:
+            return self._system.run(*self._command, stdin=request, timeout_s=OPEN_WITHIN_S)
+
+        return _parse_answer(answer_of("the passwords", finish), len(sealed))
 
 
 def serve_passwords(private_key: Path, stdin: BinaryIO, stdout: BinaryIO) -> int:
