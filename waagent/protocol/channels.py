@@ -11,7 +11,7 @@ import random
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, BinaryIO, Callable, Optional, TypeVar, cast
+from typing import IO, BinaryIO, Callable, NoReturn, Optional, TypeVar, cast
 from urllib.parse import urlsplit
 
 from waagent.core import files
@@ -177,7 +177,7 @@ class Channels:
         try:
             return self._ways.exchange.send(Request("GET", url, via_proxy=True), sink=sink)
         except HttpError as error:
-            raise self._refused(url, error) from error
+            self._refuse(url, error)
 
     def _through_host(self, url: str, ask: Callable[[HostIdentity], Response]) -> Response:
         host, observe = self._ways.host, self._ways.observe
@@ -188,20 +188,21 @@ class Channels:
             sample = find_sample(error)
             if sample is not None:
                 observe(HOST_ARTIFACT, sample, SOURCE, error.message)
-            raise self._refused(url, error) from error
+            self._refuse(url, error)
         observe(HOST_ARTIFACT, True, SOURCE, "")
         return response
 
-    def _refused(self, url: str, error: HttpError) -> AgentError:
-        """The error as the portal shows it, of which the fabric is told too."""
+    def _refuse(self, url: str, error: HttpError) -> NoReturn:
+        """Raise the error as the portal shows it; the fabric is told of it too."""
         if isinstance(error, RequestStopped):
-            return error
+            raise error
         told: AgentError = error
         if isinstance(error, HttpStatus) and "attempts" not in error.facts:
             told = ProtocolFault(f"Fetch failed from [{without_query(url)}]: {error.message}")
+            told.__cause__ = error
         message = f"Fetch failed: {told.for_fabric()}"
         self._ways.events.add(Op.HTTP_GET, message, success=False, quiet=True)
-        return told
+        raise told
 
 
 def _is_web_address(url: str) -> bool:
