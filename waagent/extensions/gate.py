@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from types import TracebackType
-from typing import IO, Optional
+from typing import IO
 
 # The shell becomes the one that runs the line: the same process, with the words it always had.
 _WAIT = 'read -r _waagent_gate && exec /bin/sh -c "$0" </dev/null'
@@ -30,20 +29,10 @@ class Gate:
         """Let the line run; one that was killed meanwhile is no error."""
         with contextlib.suppress(BrokenPipeError):
             os.write(self._writer, b"go\n")
-        self._close()
+        self.close()
 
-    def __enter__(self) -> Gate:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self._close()
-
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Whoever still waits at it ends; also after ``open``."""
         self.stdin.close()
         if self._writer >= 0:
             os.close(self._writer)

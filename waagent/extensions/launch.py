@@ -38,7 +38,7 @@ MAX_OUTPUT = 3200
 LONGEST_LINE = 1024
 _EACH = 1590
 _NOT_EXECUTABLE = 126
-_SLICE_S = 0.25
+_SLICE_S = 0.25  # so often a command is looked at, and what it writes without end is cut
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Launcher:
         with contextlib.ExitStack() as stack:
             try:
                 stdout, stderr = stack.enter_context(self._outputs.pair(folder))
-                gate = stack.enter_context(Gate())
+                gate = stack.enter_context(contextlib.closing(Gate()))
                 child = self._system.start(
                     Spawn(
                         gate.argv(call.path),

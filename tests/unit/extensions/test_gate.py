@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from tests.unit.extensions.processes import KeepingRunner, await_exit
@@ -18,7 +19,7 @@ def test_command_runs_as_the_process_that_was_started_when_its_gate_is_opened(
     keeping: KeepingRunner, tmp_path: Path
 ) -> None:
     """With nothing on its standard input, and with the exit code of its own."""
-    with Gate() as gate:
+    with closing(Gate()) as gate:
         child = start(keeping, gate, "echo $$ >pid; cat >input; exit 7", tmp_path)
         gate.open()
         await_exit(child)
@@ -31,7 +32,7 @@ def test_command_never_runs_when_its_gate_is_left_closed(
     keeping: KeepingRunner, tmp_path: Path
 ) -> None:
     """As the kernel does when the agent is killed."""
-    with Gate() as gate:
+    with closing(Gate()) as gate:
         child = start(keeping, gate, "touch ran", tmp_path)
     await_exit(child)
     assert not (tmp_path / "ran").exists()
@@ -40,7 +41,7 @@ def test_command_never_runs_when_its_gate_is_left_closed(
 def test_gate_of_a_command_that_was_killed_can_be_opened(
     keeping: KeepingRunner, tmp_path: Path
 ) -> None:
-    with Gate() as gate:
+    with closing(Gate()) as gate:
         child = start(keeping, gate, "touch ran", tmp_path)
         child.kill_group()
         await_exit(child)
