@@ -14,7 +14,7 @@ from waagent.core.activity import Deed
 from waagent.core.clock import timestamp_s
 from waagent.core.records import dataclass, fields
 from waagent.core.redact import redact
-from waagent.protocol.documents.status import Code
+from waagent.protocol.documents.status import Code, GoalStateStatus
 from waagent.protocol.keys import CertificateSummary
 
 SCHEMA = 1
@@ -36,19 +36,8 @@ class Agent:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of the goal state that was processed last."""
-
-    status: str
-    code: int
-    message: str
-    processed: datetime
-    sequence: Union[str, int]
-
-
-@dataclass(frozen=True)
 class Goal:
-    """The goal state in force and where it came from."""
+    """The goal state in force, where it came from, and what came of the one processed last."""
 
     id: str
     source: str
@@ -62,7 +51,7 @@ class Goal:
     role_instance_id: Optional[str]
     on_hold: Optional[bool]
     outdated: bool
-    outcome: Optional[Outcome] = None
+    outcome: Optional[GoalStateStatus] = None
 
 
 @dataclass(frozen=True)

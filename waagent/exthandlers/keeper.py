@@ -27,7 +27,6 @@ from waagent.exthandlers.belief import (
     Belief,
     Extension,
     Goal,
-    Outcome,
     Upload,
     render_belief,
 )
@@ -178,7 +177,7 @@ class Keeper:
         )
 
     def _goal(self, snapshot: Snapshot) -> Goal:
-        state, wanted, outcome = snapshot.goal_state, snapshot.extensions, self._outcome
+        state, wanted = snapshot.goal_state, snapshot.extensions
         return Goal(
             id=wanted.id,
             source=wanted.source.value,
@@ -192,15 +191,7 @@ class Keeper:
             role_instance_id=state.role_instance_id,
             on_hold=wanted.on_hold,
             outdated=wanted.is_outdated,
-            outcome=Outcome(
-                status=outcome.status,
-                code=outcome.code,
-                message=outcome.message,
-                processed=outcome.processed,
-                sequence=outcome.sequence,
-            )
-            if outcome
-            else None,
+            outcome=self._outcome,
         )
 
     def _extension(self, here: Standing) -> Extension:

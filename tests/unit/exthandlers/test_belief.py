@@ -28,11 +28,11 @@ from waagent.exthandlers.belief import (
     Belief,
     Extension,
     Goal,
-    Outcome,
     Upload,
     render_belief,
 )
 from waagent.protocol.documents.json_fields import Fields
+from waagent.protocol.documents.status import GoalStateStatus
 from waagent.protocol.keys import CertificateSummary
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs/show-goal-state.md").read_text("utf-8")
@@ -44,7 +44,7 @@ BELIEF = Belief(
     goal_state=Goal(
         "incarnation_7", "Fabric", "WireServer", "7", "2026-01-01T00:00:00Z", START,
         "an-activity", "a-correlation", "a-container", "a-role", None, False,
-        Outcome("Success", 0, "GoalState executed successfully", START, "7"),
+        GoalStateStatus("GoalState executed successfully", START, "7"),
     ),
     goal_state_fetch=Attempts(START),
     status_upload=Upload(START, way="direct", size=1234),
@@ -74,10 +74,8 @@ def line(belief: Belief, title: str, reading: Reading = READING) -> str:
 
 def test_page_names_every_key_of_the_document() -> None:
     keys = {each.name for each in fields(Belief)} | {"schema", "running", "doing_seconds"}
-    keys |= {
-        each.name for kind in (Agent, Goal, Outcome, Upload, Extension, Deed, CertificateSummary)
-        for each in fields(kind)
-    }  # fmt: skip
+    parts = (Agent, Goal, GoalStateStatus, Upload, Extension, Deed, CertificateSummary)
+    keys |= {each.name for kind in parts for each in fields(kind)}
     named = set(re.findall(r"`([\w.]+)`", PAGE.partition("## For programs")[2]))
     assert keys - {each.rpartition(".")[2] for each in named} == set()
     assert set(document(BELIEF)) | {"running", "doing_seconds"} <= named
