@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Optional
 
 from tests.fabric import Fabric
-from tests.support.agent import ENDPOINT, RootedAgent
+from tests.support.agent import RootedAgent
+from tests.support.child_process import end_child, leave_endpoint, start_child
 
-PROJECT = Path(__file__).resolve().parents[2]
 GOAL_STATES = int(os.environ.get("ENDURANCE_GOAL_STATES", "8"))
 IS_LONG = GOAL_STATES >= 500
 SPEED = 20.0
@@ -51,21 +48,24 @@ class Child:
         self.root = folder / "machine"
         self.offset = folder / "offset"
         self._output = folder / "output"
-        self.paths = RootedAgent(self.root, fabric).paths
+        machine = RootedAgent(self.root, fabric)
+        leave_endpoint(machine)
+        self.paths = machine.paths
         for name in ("meminfo", "stat"):
             (self.root / "proc").mkdir(exist_ok=True)
             (self.root / "proc" / name).write_bytes((Path("/proc") / name).read_bytes())
-        self.paths.protocol.write_text("WireProtocol")
-        self.paths.endpoint.write_text(ENDPOINT)
-        self._argv = [sys.executable, "-m", "tests.endurance.child", str(self.root)]
-        self._argv += [json.dumps(fabric.address_book), str(speed), str(self.offset)]
+        self._speed = speed
         self._process: Optional[subprocess.Popen[bytes]] = None
 
     def __enter__(self) -> Child:
-        environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
         with self._output.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._argv, cwd=PROJECT, stdout=output, stderr=output, env=environment
+            self._process = start_child(
+                self.root,
+                self.fabric.address_book,
+                str(self._speed),
+                str(self.offset),
+                module="tests.endurance.child",
+                output=output,
             )
         return self
 
@@ -75,13 +75,7 @@ class Child:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        process = self._running()
-        process.send_signal(signal.SIGTERM)
-        try:
-            code = process.wait(30)
-        finally:
-            process.kill()
-            process.wait()
+        code = end_child(self._running())
         if kind is not None or code != 0:
             print(self._output.read_text(encoding="utf-8", errors="replace")[-8000:])
         assert kind is not None or code == 0, f"the child ended with {code}"

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,8 @@ import pytest
 from tests.fabric import Fabric, Vm, echo_extension
 from tests.fabric.emulator import handler_items
 from tests.integration.bad_statuses import BAD_FILES, WILD, content
-from tests.support.agent import ENDPOINT, RootedAgent
+from tests.support.agent import RootedAgent
+from tests.support.child_process import end_child, leave_endpoint, start_child
 from waagent.core.clock import SystemClock, timestamp_s
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -39,20 +37,12 @@ def machine(tmp_path: Path) -> Iterator[tuple[RootedAgent, int]]:
         for name in (*BAD, *ODD, GOOD):
             fabric.portal.put_extension(echo_extension(name, secret=None))
         machine = RootedAgent(tmp_path, fabric, clock=SystemClock())
-        machine.paths.protocol.write_text("WireProtocol")
-        machine.paths.endpoint.write_text(ENDPOINT)
-        argv = [sys.executable, "-m", "tests.integration.child", str(tmp_path)]
-        child = subprocess.Popen(
-            [*argv, json.dumps(fabric.address_book)],
-            cwd=PROJECT,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        )
+        leave_endpoint(machine)
+        child = start_child(tmp_path, fabric.address_book, output=subprocess.DEVNULL, errors=None)
         try:
             fabric.await_extension(GOOD, seq_no=0, within_s=90)
             yield machine, child.pid
-            child.send_signal(signal.SIGTERM)
-            assert child.wait(timeout=20) == 0, "none of it has ended the child"
+            assert end_child(child) == 0, "none of it has ended the child"
         finally:
             child.kill()
             child.wait()

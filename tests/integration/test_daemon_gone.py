@@ -15,7 +15,8 @@ from typing import Callable, Optional
 import pytest
 
 from tests.fabric import ECHO, Fabric, Settings, echo_extension
-from tests.support.agent import ENDPOINT, RootedAgent
+from tests.support.agent import RootedAgent
+from tests.support.child_process import leave_endpoint
 from tests.unit.extensions.processes import is_alive
 from waagent.core.clock import SystemClock
 from waagent.core.records import replace
@@ -29,8 +30,7 @@ class Machine:
 
     def __init__(self, root: Path, fabric: Fabric) -> None:
         self.agent = RootedAgent(root, fabric)
-        self.agent.paths.protocol.write_text("WireProtocol")
-        self.agent.paths.endpoint.write_text(ENDPOINT)
+        leave_endpoint(self.agent)
         self.daemons: list[subprocess.Popen[bytes]] = []
         self._children: set[int] = set()
         self._commands: set[int] = set()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 from tests.fabric import ECHO, Fabric
-from tests.support.agent import ENDPOINT, RootedAgent
+from tests.support.agent import RootedAgent
+from tests.support.child_process import leave_endpoint, start_child
 
 PROJECT = Path(__file__).resolve().parents[2]
 NOT_FOR_LONG = {"cryptography", "asn1crypto", "psutil", "pyudev", "ctypes"}
@@ -27,13 +25,8 @@ def test_child_opens_certificates_and_keeps_nothing_that_they_need(
     fabric: Fabric, tmp_path: Path
 ) -> None:
     machine = RootedAgent(tmp_path, fabric)
-    machine.paths.protocol.write_text("WireProtocol")
-    machine.paths.endpoint.write_text(ENDPOINT)
-    argv = [sys.executable, "-m", "tests.integration.child", str(tmp_path)]
-    argv.append(json.dumps(fabric.address_book))
-    process = subprocess.Popen(
-        argv, cwd=PROJECT, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(PROJECT)}
-    )
+    leave_endpoint(machine)
+    process = start_child(tmp_path, fabric.address_book, output=subprocess.PIPE, errors=None)
     try:
         fabric.await_extension(ECHO, seq_no=0, within_s=30)
         used = private_kb(process.pid)

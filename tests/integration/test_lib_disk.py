@@ -7,12 +7,8 @@ memory, since neither the status of a handler nor a placeholder can be written t
 from __future__ import annotations
 
 import io
-import json
-import os
 import random
-import signal
 import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,12 +20,12 @@ import pytest
 from tests.fabric import ECHO, Fabric
 from tests.fabric.echo import package
 from tests.fabric.emulator import handler_items
-from tests.support.agent import ENDPOINT, RootedAgent
+from tests.support.agent import RootedAgent
+from tests.support.child_process import end_child, leave_endpoint, start_child
 from tests.support.lib_disk import LibDisk, lib_disk
 
 pytestmark = pytest.mark.root
 
-PROJECT = Path(__file__).resolve().parents[2]
 WITHIN_S = 30.0
 FULL = "No space left on device"
 FULL_REMEDY = "free some space on that file system"
@@ -47,8 +43,7 @@ def disk(tmp_path: Path) -> Iterator[LibDisk]:
 def prepare(fabric: Fabric, root: Path) -> None:
     """What a daemon leaves for its child."""
     machine = RootedAgent(root, fabric)
-    machine.paths.protocol.write_text("WireProtocol")
-    machine.paths.endpoint.write_text(ENDPOINT)
+    leave_endpoint(machine)
     (root / "var/log").mkdir(parents=True)
     (root / "etc/waagent.conf").write_text("Extensions.GoalStatePeriod=1\n")
 
@@ -56,16 +51,12 @@ def prepare(fabric: Fabric, root: Path) -> None:
 @contextmanager
 def running(fabric: Fabric, root: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The child; it has to be alive at the end and to end in order."""
-    argv = [sys.executable, "-m", "tests.integration.child", str(root)]
-    argv.append(json.dumps(fabric.address_book))
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     with (root / "output").open("wb") as output:
-        process = subprocess.Popen(argv, cwd=PROJECT, stdout=output, stderr=output, env=environment)
+        process = start_child(root, fabric.address_book, output=output)
     try:
         yield process
         assert process.poll() is None, (root / "output").read_text()
-        process.send_signal(signal.SIGTERM)
-        code = process.wait(WITHIN_S)
+        code = end_child(process, WITHIN_S)
     finally:
         process.kill()
         process.wait()

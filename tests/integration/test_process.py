@@ -13,6 +13,7 @@ import pytest
 
 from tests.fabric import Fabric
 from tests.support.agent import ENDPOINT, RootedAgent
+from tests.support.child_process import leave_endpoint
 from waagent.core import signals
 from waagent.core.clock import SystemClock
 from waagent.core.events import Op
@@ -25,8 +26,7 @@ from waagent.guest.release import Release, read_release
 def machine(plain_fabric: Fabric, tmp_path: Path) -> RootedAgent:
     """A machine whose daemon has found the fabric; nothing runs yet."""
     agent = RootedAgent(tmp_path, plain_fabric, clock=SystemClock())
-    agent.paths.protocol.write_text("WireProtocol")
-    agent.paths.endpoint.write_text(ENDPOINT)
+    leave_endpoint(agent)
     return agent
 
 
@@ -106,8 +106,7 @@ def test_orphan_ends_also_while_it_waits_for_its_first_goal_state(
     plain_fabric.fault("wire.goalstate", "NOT_FOUND")
     conf = "Extensions.GoalStatePeriod=1\n"
     machine = RootedAgent(tmp_path, plain_fabric, conf=conf, clock=SystemClock())
-    machine.paths.protocol.write_text("WireProtocol")
-    machine.paths.endpoint.write_text(ENDPOINT)
+    leave_endpoint(machine)
     machine.paths.pid_file.write_text("1")
     assert run_until_reported(machine, checks_parent=True) == 0
     assert machine.requests("wire.goalstate") == 1

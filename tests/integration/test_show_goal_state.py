@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,8 @@ import pytest
 
 from tests.fabric import ECHO, Fabric, Vm, echo_extension
 from tests.fabric.model import FAST_TRACK_ON, Extension, JitUser
-from tests.support.agent import ENDPOINT, RootedAgent
+from tests.support.agent import RootedAgent
+from tests.support.child_process import leave_endpoint, start_child
 from tests.support.proc import show_process
 from waagent.cli.show_goal_state import FAILED, NOT_RUNNING, SHOWN, Shown, show
 from waagent.core import files
@@ -206,16 +206,9 @@ def child(fabric: Fabric, tmp_path: Path) -> Iterator[tuple[RootedAgent, subproc
     """The child as a process, at work on an extension whose enable takes long."""
     fabric.portal.update_settings(ECHO, {"pause": 60})
     machine = RootedAgent(tmp_path, fabric, clock=SystemClock())
-    machine.paths.protocol.write_text("WireProtocol")
-    machine.paths.endpoint.write_text(ENDPOINT)
+    leave_endpoint(machine)
     calls = tmp_path / "var/log/extension-calls.txt"
-    argv = [sys.executable, "-m", "tests.integration.child", str(tmp_path)]
-    process = subprocess.Popen(
-        [*argv, json.dumps(fabric.address_book)],
-        cwd=PROJECT,
-        stdout=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
-    )
+    process = start_child(tmp_path, fabric.address_book, output=subprocess.DEVNULL, errors=None)
     try:
         for _ in range(600):
             if calls.exists() and "== enable" in calls.read_text():

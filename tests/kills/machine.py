@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,8 @@ from tests.fabric import Fabric
 from tests.kills.package import package
 from tests.kills.scenarios import Scenario
 from tests.kills.victim import HANDLERS
-from tests.support.agent import ENDPOINT, RootedAgent
+from tests.support.agent import RootedAgent
+from tests.support.child_process import end_child, leave_endpoint, start_child
 
 PROJECT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 40.0
@@ -45,13 +44,14 @@ class Machine:
 
     def start(self, last: Optional[int] = None) -> subprocess.Popen[bytes]:
         """Start the child; it dies before this step, if any."""
-        argv = [sys.executable, "-m", "tests.kills.victim", str(self.root)]
         self._heard = len(self.fabric.world.received.statuses)
-        argv += [json.dumps(self.fabric.address_book), "" if last is None else str(last)]
-        environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
         with (self.root / "output").open("ab") as output:
-            return subprocess.Popen(
-                argv, cwd=PROJECT, stdout=output, stderr=output, env=environment
+            return start_child(
+                self.root,
+                self.fabric.address_book,
+                "" if last is None else str(last),
+                module="tests.kills.victim",
+                output=output,
             )
 
     def live(self, last: Optional[int] = None) -> None:
@@ -70,8 +70,7 @@ class Machine:
             document = self.fabric.await_status(
                 self.is_done, since=self._heard, within_s=PATIENCE_S
             )
-            process.send_signal(signal.SIGTERM)
-            code = process.wait(PATIENCE_S)
+            code = end_child(process, PATIENCE_S)
         finally:
             process.kill()
             process.wait()
@@ -141,9 +140,7 @@ def machine(root: Path, scenario: Scenario, *, number: int = 2) -> Iterator[Mach
                 fabric.world.packages[extension.name, version] = content
         if not root.exists():
             root.mkdir()
-            agent = RootedAgent(root, fabric)
-            agent.paths.protocol.write_text("WireProtocol")
-            agent.paths.endpoint.write_text(ENDPOINT)
+            leave_endpoint(RootedAgent(root, fabric))
         yield Machine(root, fabric)
 
 

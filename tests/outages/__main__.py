@@ -20,7 +20,8 @@ from tests.outages.cases import Case, every_case
 from tests.outages.hour import Cost, play
 from tests.outages.matrix import BACK_WITHIN_S, FIRST_WITHIN_S
 from tests.outages.package import BY_HOST, DIRECT, MEBIBYTE, weigh
-from tests.outages.real import PROJECT, RealChild
+from tests.outages.real import RealChild
+from tests.support.child_process import PROJECT
 
 MINUTES = 4
 LARGE = 500 * MEBIBYTE

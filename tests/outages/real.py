@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import random
 import select
-import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,9 +17,9 @@ from typing import IO, Optional
 import psutil
 
 from tests.fabric import Fabric
-from tests.support.agent import ENDPOINT, RootedAgent
+from tests.support.agent import RootedAgent
+from tests.support.child_process import end_child, leave_endpoint, start_child
 
-PROJECT = Path(__file__).resolve().parents[2]
 STOPS_WITHIN_S = 5.0  # half of what a request waits; busy machines are slow
 LOOPBACK = "127.0.0.1"
 
@@ -110,19 +106,14 @@ class RealChild:
 
     def __enter__(self) -> RealChild:
         machine = RootedAgent(self.root, self.fabric)
-        machine.paths.protocol.write_text("WireProtocol")
-        machine.paths.endpoint.write_text(ENDPOINT)
+        leave_endpoint(machine)
         (self.root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n", encoding="ascii")
         (self.root / "etc/waagent.conf").write_text(self._conf, encoding="utf-8")
         book = {
             name: self.relays[address].address for name, address in self.fabric.address_book.items()
         }
-        argv = [sys.executable, "-m", "tests.integration.child", str(self.root), json.dumps(book)]
         self._log = (self.root / "log").open("wb")
-        environment = {**os.environ, "PYTHONPATH": str(PROJECT), **self._environment}
-        self.process = subprocess.Popen(
-            argv, cwd=PROJECT, stdout=self._log, stderr=subprocess.STDOUT, env=environment
-        )
+        self.process = start_child(self.root, book, output=self._log, environment=self._environment)
         return self
 
     def __exit__(
@@ -132,12 +123,10 @@ class RealChild:
         trace: Optional[TracebackType],
     ) -> None:
         began = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
         try:
-            code = self.process.wait(30)
+            code = end_child(self.process)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            code = self.process.wait()
+            code = self.process.returncode
         self.stopped_after_s = time.monotonic() - began
         if self._log is not None:
             self._log.close()
