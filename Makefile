@@ -18,7 +18,7 @@ help:
 	@echo "make vm-all       containers, then virtual machines with Debian 12 and 13"
 	@echo "make faults       each fault of a disk or command in a first boot, real; docs/faults.md"
 	@echo "make kills        SIGKILL to the child at each step of an extension's life; docs/kills.md"
-	@echo "make endurance    a thousand goal states, clock jumps, 25 dependent extensions; 30 minutes"
+	@echo "make endurance    a thousand goal states, clock jumps, 25 dependent extensions; 45 minutes"
 	@echo "make outages      what each fault of the fabric costs, for an hour of it; docs/outages.md"
 	@echo "make bench        our agent and Debian's own in turns, in virtual machines; docs/bench.md"
 	@echo "make clean        remove what the above made in this folder"
