@@ -51,7 +51,7 @@ rpm:
 	@$(PYTHON) tools/packaging/rpm.py --family="$(FAMILY)" --interpreter="$(AGENT_PYTHON)"
 
 # What fits into fifteen minutes; SCENARIO= alone is all there is, as vm-all has it.
-vm: SCENARIO ?= first_boot extensions hanging generalized renamed
+vm: SCENARIO ?= first_boot extensions hanging generalized
 # SUITE=trixie is Debian 13; ROOT= and FAMILY= another distribution, as a folder or a tar file;
 # AGENT= another package; BREAK= one of tests/vm/breaks/; SCENARIO= one of tests/vm/scenarios/.
 vm:
